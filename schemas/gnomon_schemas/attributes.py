@@ -1,0 +1,80 @@
+"""Attribute names Gnomon writes and reads: the contract between the SDK and the store.
+
+Names without the ``gnomon.`` prefix are those of OpenTelemetry's semantic conventions
+(GenAI conventions v1.41 and its unreleased successors); where the standard has no name,
+Gnomon has one of its own under ``gnomon.``.
+"""
+
+from typing import Final
+
+# --- OpenTelemetry GenAI semantic conventions ------------------------------------------------
+OPERATION_NAME: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_ID: Final = "gen_ai.response.id"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+STREAM: Final = "gen_ai.request.stream"
+TIME_TO_FIRST_CHUNK_S: Final = "gen_ai.response.time_to_first_chunk"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+PROMPT_NAME: Final = "gen_ai.prompt.name"
+PROMPT_VERSION: Final = "gen_ai.prompt.version"
+RETRIEVAL_QUERY: Final = "gen_ai.retrieval.query.text"
+RETRIEVAL_DOCUMENTS: Final = "gen_ai.retrieval.documents"
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
+
+# --- OpenTelemetry, general ---------------------------------------------------------------
+ERROR_TYPE: Final = "error.type"
+USER_ID: Final = "user.id"
+SERVICE_NAME: Final = "service.name"
+SERVICE_VERSION: Final = "service.version"
+ENVIRONMENT: Final = "deployment.environment.name"
+
+# --- Gnomon's own ------------------------------------------------------------------------
+KIND: Final = "gnomon.span.kind"
+"""One of `SPAN_KINDS`; wins over what the operation name says."""
+INPUT: Final = "gnomon.input"
+"""JSON or text of what went into a step (`gnomon.observe` arguments)."""
+OUTPUT: Final = "gnomon.output"
+"""JSON or text of what came out of a step."""
+COMPANY_ID: Final = "gnomon.company.id"
+TAGS: Final = "gnomon.tags"
+"""Array of strings."""
+METADATA_PREFIX: Final = "gnomon.metadata."
+CACHE_STATUS: Final = "gnomon.cache.status"
+"""hit, semantic_hit or miss: the service's own cache, not the provider's prompt cache."""
+CACHE_SIMILARITY: Final = "gnomon.cache.similarity"
+ATTEMPT: Final = "gnomon.attempt"
+"""1 for the first try."""
+FALLBACK_OF: Final = "gnomon.fallback.of"
+FALLBACK_REASON: Final = "gnomon.fallback.reason"
+SIMULATED: Final = "gnomon.simulated"
+"""Resource attribute, true on telemetry that the demo made up."""
+STATUS: Final = "gnomon.status"
+"""ok, error or cancelled, said by Gnomon's own SDK where OTLP's status has no word for it."""
+
+SPAN_KINDS: Final = (
+    "generation",
+    "embedding",
+    "retrieval",
+    "rerank",
+    "tool",
+    "agent",
+    "step",
+    "workflow",
+    "guardrail",
+    "evaluation",
+    "cache",
+    "event",
+    "other",
+)
