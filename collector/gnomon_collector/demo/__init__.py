@@ -1,0 +1,1 @@
+"""The simulated LLM service behind `gnomon demo`: a provider, a shop assistant, and days of history."""
