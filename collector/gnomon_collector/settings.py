@@ -1,0 +1,178 @@
+"""All settings, in one table: name, type, default, help.
+
+A value is looked up in this order: flags, ``GNOMON_*`` environment variables, the TOML file, the default.
+The TOML file is the one that ``GNOMON_CONFIG`` names, else ``gnomon.toml`` in the current directory if there
+is one. Its keys are the names of the fields below.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ByteSize, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gnomon_collector.errors import ConfigError
+
+ENV_PREFIX = "GNOMON_"
+CONFIG_FILE_VARIABLE = "GNOMON_CONFIG"
+DEFAULT_CONFIG_FILE = "gnomon.toml"
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Make one with `load_settings`.
+
+    Ports may be 0: the system then picks a free one, which the running server writes to ``server.json``.
+    Sizes take bytes or a unit (``"16MiB"``).
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, validate_default=True
+    )
+
+    data: Path = Field(
+        Path("gnomon-data"), description="Directory of everything Gnomon keeps: database files, inbox, keys."
+    )
+    store: str = Field(
+        "",
+        repr=False,  # it may hold a password
+        description="Where spans are kept: chdb:///abs/dir (embedded; empty means DATA/chdb) or"
+        " clickhouse://user:password@host:8123/database (clickhouses:// for TLS).",
+    )
+    cluster: str = Field(
+        "", description="Name of the ClickHouse cluster to create tables on; empty for a single server."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
+    otlp_http_port: Port = Field(4318, description="Port for OTLP over HTTP and the REST API.")
+    otlp_grpc_port: Port = Field(4317, description="Port for OTLP over gRPC.")
+    ui_port: Port = Field(8050, description="Port of the dashboard.")
+    auth: Literal["on", "off"] = Field(
+        "on",
+        description="off lets everybody on this machine in without key or login; only with a loopback host.",
+    )
+    max_request_bytes: ByteSize = Field(
+        ByteSize(16 * 1024**2), ge=1024, description="Largest accepted request, after decompression."
+    )
+    max_request_spans: int = Field(100_000, ge=1, description="Most spans accepted in one request.")
+    inbox_max_bytes: ByteSize = Field(
+        ByteSize(2 * 1024**3),
+        ge=1024**2,
+        description="Most bytes acknowledged but not yet in the database; beyond it clients get 503.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much the server writes to its log."
+    )
+
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def data_dir(self) -> Path:
+        """The data directory, absolute. It need not exist yet."""
+        return self.data
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL: `store` when it is set, else the embedded engine in the data directory."""
+        return self.store or f"chdb://{self.data / 'chdb'}"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database runs inside this process."""
+        return self.store_url.startswith("chdb:")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, env_settings)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Return the settings of this process.
+
+    Args:
+        overrides: values of flags by field name; None means "flag not given". ``data_dir`` is another name
+            for ``data``.
+
+    Raises:
+        ConfigError: a value is wrong, or the settings file cannot be read or has unknown keys.
+    """
+    flags = {_field_name(name): value for name, value in overrides.items() if value is not None}
+    path = _config_file()
+    values = {**_without_set_variables(_read_toml(path)), **flags} if path else flags
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ConfigError(_explain(error.errors(), flags, path)) from None
+
+
+def environment_variable(field: str) -> str:
+    """Return the name of the environment variable that sets `field`."""
+    return ENV_PREFIX + field.upper()
+
+
+def _field_name(name: str) -> str:
+    return "data" if name == "data_dir" else name
+
+
+def _config_file() -> Path | None:
+    named = os.environ.get(CONFIG_FILE_VARIABLE, "")
+    path = Path(named or DEFAULT_CONFIG_FILE)
+    if not named and not path.is_file():
+        return None
+    return path
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the settings file {path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The settings file {path} is not valid TOML: {error}.") from None
+    unknown = sorted(set(values) - set(Settings.model_fields))
+    if unknown:
+        raise ConfigError(
+            f"The settings file {path} has unknown settings: {', '.join(unknown)}."
+            f" Known are: {', '.join(Settings.model_fields)}."
+        )
+    return values
+
+
+def _without_set_variables(values: dict[str, object]) -> dict[str, object]:
+    """Leave out what the environment sets: it goes before the file."""
+    return {name: value for name, value in values.items() if not os.environ.get(environment_variable(name))}
+
+
+def _explain(errors: list[ErrorDetails], flags: Mapping[str, object], path: Path | None) -> str:
+    return " ".join(_explain_one(error, flags, path) for error in errors)
+
+
+def _explain_one(error: ErrorDetails, flags: Mapping[str, object], path: Path | None) -> str:
+    field = str(error["loc"][0]) if error["loc"] else ""
+    if field not in Settings.model_fields:
+        return f"There is no setting {field!r}."
+    return f"{_origin(field, flags, path)}: {error['msg']}. {Settings.model_fields[field].description}"
+
+
+def _origin(field: str, flags: Mapping[str, object], path: Path | None) -> str:
+    if field in flags:
+        return f"--{field.replace('_', '-')} is wrong"
+    if os.environ.get(environment_variable(field)):
+        return f"{environment_variable(field)} is wrong"
+    return f"{field} in {path} is wrong"

@@ -1,0 +1,170 @@
+"""One clickhouse-connect client per thread, and its errors in our words."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC
+from typing import BinaryIO, cast
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+
+from gnomon_collector.errors import StoreError, StoreUnavailable
+
+# Settings of every client. UTC makes toDate() and zoneless DateTime mean the same on every machine; inserts
+# must be in the table when they return.
+CLIENT_SETTINGS: dict[str, object] = {"async_insert": 0, "session_timezone": "UTC"}
+
+# Of ClickHouse's error codes those that speak of the state of the server and not of the statement: the same
+# statement may work later. Source: ClickHouse, src/Common/ErrorCodes.cpp.
+PASSING_ERROR_CODES = frozenset(
+    {
+        74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+        76,  # CANNOT_OPEN_FILE
+        159,  # TIMEOUT_EXCEEDED
+        193,  # WRONG_PASSWORD
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        209,  # SOCKET_TIMEOUT
+        210,  # NETWORK_ERROR
+        225,  # NO_ZOOKEEPER
+        236,  # ABORTED
+        241,  # MEMORY_LIMIT_EXCEEDED
+        242,  # TABLE_IS_READ_ONLY
+        243,  # NOT_ENOUGH_SPACE
+        252,  # TOO_MANY_PARTS
+        254,  # NO_ACTIVE_REPLICAS
+        279,  # ALL_CONNECTION_TRIES_FAILED
+        285,  # TOO_FEW_LIVE_REPLICAS
+        319,  # UNKNOWN_STATUS_OF_INSERT
+        394,  # QUERY_WAS_CANCELLED
+        425,  # SYSTEM_ERROR
+        439,  # CANNOT_SCHEDULE_TASK
+        516,  # AUTHENTICATION_FAILED
+        999,  # KEEPER_EXCEPTION
+        1000,  # POCO_EXCEPTION
+        1001,  # STD_EXCEPTION
+    }
+)
+_CHUNK_BYTES = 1 << 20
+_NOISE = re.compile(r"(?:Code: \d+\. )?DB::Exception: |\s*\(version [^()]*(?:\([^()]*\))?[^()]*\)")
+_TRAILING_NAME = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\.?\s*$")
+
+
+class ThreadClients:
+    """Hands each thread a client of its own: a client serialises its queries, two clients run in parallel.
+
+    A client lives as long as its thread. Not usable in a forked child: the embedded engine's threads are not
+    there, and a query would wait for them for ever.
+    """
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        self._connect = connect
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
+        self._pid = os.getpid()
+        self._closed = False
+        # Without this one the engine would stop and start again with the thread that happened to open it.
+        self._first: Client | None = self.get()
+
+    def get(self) -> Client:
+        """Return the calling thread's client, made on first use.
+
+        Raises:
+            StoreError: closed, or called in a forked child
+        """
+        client: Client | None = getattr(self._local, "client", None)
+        if client is not None and not self._closed and os.getpid() == self._pid:
+            return client
+        self._check_usable()
+        client = self._connect()
+        with self._lock:
+            self._clients.add(client)
+        self._local.client = client
+        return client
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._pid:
+            raise StoreError(
+                f"This store was opened in process {self._pid} and cannot be used in its forked child"
+                f" {os.getpid()}: open the store after forking, or start the child with spawn."
+            )
+        if self._closed:
+            raise StoreError("The store is closed.")
+
+    def close(self) -> None:
+        """Close the clients of all threads; waits for queries under way. Doing so twice does no harm."""
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            self._closed = True
+            clients, self._first = list(self._clients), None
+            self._clients.clear()
+        for client in clients:
+            with suppress(ClickHouseError):
+                client.close()
+        self._local = threading.local()
+
+
+def read_text(client: Client, sql: str, parameters: Mapping[str, object] | None, fmt: str) -> Iterator[bytes]:
+    """Yield the answer to `sql` in ClickHouse's format `fmt`, as it comes."""
+    stream = cast(BinaryIO, client.raw_stream(sql, dict(parameters) if parameters else None, fmt=fmt))
+    try:
+        while chunk := stream.read(_CHUNK_BYTES):
+            yield chunk
+    finally:
+        stream.close()
+
+
+def as_utc(client: Client) -> Client:
+    """Make `client` read and bind times without zone as UTC, which `CLIENT_SETTINGS` makes the engine do."""
+    client.server_tz = UTC
+    return client
+
+
+@contextmanager
+def errors_translated(place: str) -> Iterator[None]:
+    """Turn errors of clickhouse-connect into `StoreError` and `StoreUnavailable`.
+
+    Args:
+        place: what is connected to, without password, for the message
+    """
+    try:
+        yield
+    except ClickHouseError as error:
+        raise translate(error, place) from error
+
+
+def translate(error: ClickHouseError, place: str) -> StoreError:
+    """Return `error` in our words. A transport error's text is left out: it has the query's parameters."""
+    code = error.code if isinstance(error, Error) else None
+    if code is None:
+        return StoreUnavailable(f"{place} does not answer: {_transport_reason(error)}.")
+    message, name = _clean(str(error))
+    leaf = StoreUnavailable if code in PASSING_ERROR_CODES else StoreError
+    return leaf(f"{message} ({name or code})", code=code, name=name)
+
+
+def _clean(text: str) -> tuple[str, str]:
+    message = _NOISE.sub("", text).strip()
+    names = _TRAILING_NAME.findall(message)
+    while _TRAILING_NAME.search(message):
+        message = _TRAILING_NAME.sub("", message)
+    return message.rstrip(". ") + ".", names[-1] if names else ""
+
+
+def _transport_reason(error: BaseException) -> str:
+    """Name the innermost cause that has a plain name, such as ConnectionRefusedError."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        reason = getattr(cause, "reason", None)
+        cause = reason if isinstance(reason, BaseException) else cause.__cause__ or cause.__context__
+    return type(error).__name__

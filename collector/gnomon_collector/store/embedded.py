@@ -1,0 +1,198 @@
+"""The embedded engine: chDB, which is ClickHouse inside this process."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import clickhouse_connect
+from clickhouse_connect.driver.binding import quote_identifier
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from gnomon_collector.errors import BadRequest, ConfigError, StoreUnavailable
+from gnomon_collector.runfile import DataDirLock
+from gnomon_collector.store.clients import CLIENT_SETTINGS, as_utc, read_text
+
+_STRING_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
+# What reaches past the database even when readonly=1: `file` reads any file of this machine, `python` any
+# table-like object of this process, `eval` runs a string that was not looked at, OUTFILE writes a file, and
+# the AI functions call out.
+_FORBIDDEN = re.compile(r"\b(file|python|eval|outfile|ai[A-Z_]\w*)\b", re.IGNORECASE)
+_READING_STATEMENTS = ("SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS")
+
+
+class EmbeddedEngine:
+    """A chDB directory of which this process is the only user.
+
+    chDB runs one engine per process, on one directory at a time; objects of this class on the same directory
+    share it.
+    """
+
+    is_embedded = True
+
+    def __init__(self, directory: Path, database: str, home: Path) -> None:
+        """Lock `home`, and prepare `directory` for the engine.
+
+        Raises:
+            DataDirHeld: another process works there
+            ConfigError: no permission
+        """
+        self.directory = directory
+        self.database = database
+        self.place = f"The database in {directory}"
+        self._spool_dir = home / "tmp" / "inserts"
+        self._lock = DataDirLock.acquire(home)
+        try:
+            self._prepare()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _prepare(self) -> None:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self._lock.is_owner:
+                for left_over in self._spool_dir.iterdir():
+                    left_over.unlink()
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot write in {error.filename}: {error.strerror}. Check its owner."
+            ) from error
+
+    def connect(self, settings: Mapping[str, object]) -> Client:
+        """Open a handle; the first one starts the engine (about 0.4 s, later ones 20 ms)."""
+        client = clickhouse_connect.get_client(
+            interface="chdb",
+            path=str(self.directory),
+            tz_mode="aware",
+            settings={**CLIENT_SETTINGS, **settings},
+            show_clickhouse_errors="scrub",
+        )
+        client.database = self.database
+        return as_utc(client)
+
+    def create_database(self, client: Client) -> None:
+        """Create the database if it is not there."""
+        client.command(
+            f"CREATE DATABASE IF NOT EXISTS {quote_identifier(self.database)} ENGINE = Atomic",
+            use_database=False,
+        )
+
+    def insert(
+        self,
+        client: Client,
+        table: str,
+        columns: Sequence[str],
+        payload: bytes,
+        fmt: str,
+        settings: Mapping[str, object],
+    ) -> None:
+        """Insert `payload`, which is in ClickHouse's format `fmt`."""
+        names = f" ({', '.join(map(quote_identifier, columns))})" if columns else ""
+        with self._spooled(payload) as path:
+            client.command(
+                f"INSERT INTO {table}{names} FROM INFILE {_quoted(str(path))}"
+                f"{_settings_clause(settings)} FORMAT {fmt}"
+            )
+
+    @contextmanager
+    def _spooled(self, payload: bytes) -> Iterator[Path]:
+        """Write `payload` to a file for the time of an insert.
+
+        clickhouse-connect would do it by itself, but through the `tempfile` module: in /tmp, where a crash
+        leaves people's prompts behind, unless TMPDIR is changed for the whole process, and with it for
+        everything else that runs in the process. So we write the file, where only the owner of the data
+        directory sees it, and the next start removes what a crash left.
+        """
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._spool_dir, suffix=".insert", delete=False) as file:
+                file.write(payload)
+        except OSError as error:
+            raise StoreUnavailable(f"Cannot write in {self._spool_dir}: {error.strerror}.") from error
+        path = Path(file.name)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def text(
+        self, client: Client, sql: str, parameters: Mapping[str, object] | None, fmt: str
+    ) -> Iterator[bytes]:
+        """Yield the answer in ClickHouse's format `fmt`, block by block for CSV, TSV and JSONEachRow."""
+        bound = dict(parameters) if parameters else None
+        if fmt == "CSVWithNames":
+            # The engine can stream formats without header only.
+            yield _csv_line(client.query(f"DESCRIBE TABLE ({sql}\n)", bound).result_columns[0])
+            fmt = "CSV"
+        yield from read_text(client, sql, bound, fmt)
+
+    def check_reading(self, client: Client, sql: str) -> None:
+        """Refuse what is more than reading from the database.
+
+        ``readonly=1`` alone is not enough here: there are no users and no rights in the embedded engine, and
+        it still lets SQL read and write files of this machine. The engine itself puts the statement into its
+        plain form first (no comments, one way to write strings and names), so what is looked at is what runs.
+
+        Raises:
+            BadRequest: with what to do instead
+        """
+        try:
+            plain = str(
+                client.query("SELECT formatQuerySingleLine({q:String})", {"q": sql}).result_rows[0][0]
+            )
+        except ClickHouseError:
+            if ";" in sql.rstrip().rstrip(";"):
+                raise BadRequest("Only one statement at a time, please.") from None
+            raise
+        check_plain_sql(plain)
+
+    def close(self) -> None:
+        """Give the data directory free."""
+        self._lock.release()
+
+
+def check_plain_sql(plain: str) -> None:
+    """Refuse SQL, as ``formatQuerySingleLine`` writes it, that does more than read from the database.
+
+    Raises:
+        BadRequest: with what to do instead
+    """
+    first = plain.split(maxsplit=1)[0].strip("(").upper() if plain.strip() else ""
+    if first not in _READING_STATEMENTS:
+        raise BadRequest(
+            f"Only reading is possible here ({', '.join(_READING_STATEMENTS)}), not {first or 'nothing'}."
+        )
+    found = _FORBIDDEN.search(_STRING_LITERAL.sub("''", plain))
+    if found is None:
+        return
+    word = found.group(1)
+    if word.upper() == "OUTFILE":
+        raise BadRequest(
+            "INTO OUTFILE is not possible here. Redirect the output instead: gnomon query ... > FILE"
+        )
+    raise BadRequest(
+        f"{word!r} is not possible here: it reaches past the database. Give a column of that name an alias."
+    )
+
+
+def _settings_clause(settings: Mapping[str, object]) -> str:
+    if not settings:
+        return ""
+    return " SETTINGS " + ", ".join(f"{quote_identifier(k)} = {_quoted(str(v))}" for k, v in settings.items())
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _csv_line(cells: Sequence[object]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode()
