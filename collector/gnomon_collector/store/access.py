@@ -1,0 +1,328 @@
+"""API keys and the people who log in.
+
+A key looks like ``gnm_i_`` and 30 characters of 0-9A-Za-z (178 bits): the letter is the scope's first. The
+start of it is its public id, under which it is listed and revoked; 131 secret bits remain. Only its SHA-256
+is stored: with so many random bits a slow hash would add nothing. Passwords are hashed with argon2id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+import secrets
+import string
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, Self, cast, get_args
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from gnomon_collector.errors import BadRequest, StoreError
+from gnomon_collector.store.engine import Store
+
+Scope = Literal["ingest", "feedback", "read", "admin"]
+Role = Literal["viewer", "editor", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+ROLES: tuple[Role, ...] = get_args(Role)
+
+ALL_PROJECTS = "*"
+"""The project of keys that are not bound to one: admin keys always, read keys when asked for."""
+
+_ALPHABET = string.digits + string.ascii_letters
+_SECRET_CHARACTERS = 30
+_KEY_ID_CHARACTERS = len("gnm_i_") + 8
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_USERNAME = re.compile(r"[^\s\x00-\x1f]{1,100}")
+_MIN_PASSWORD_CHARACTERS = 8
+
+_KEYS = """
+SELECT key_id, key_sha256, project, scope, name, created_at, revoked_at
+FROM api_keys FINAL
+ORDER BY created_at, key_id
+"""
+_KEY = """
+SELECT key_id, key_sha256, project, scope, name, created_at, revoked_at
+FROM api_keys FINAL
+WHERE key_id = {id:String}
+"""
+_KEY_COLUMNS = ("key_id", "key_sha256", "project", "scope", "name", "created_at", "revoked_at", "version")
+_USERS = "SELECT username, role, created_at FROM users FINAL WHERE deleted_at IS NULL ORDER BY username"
+_USER = """
+SELECT username, role, created_at, password_hash
+FROM users FINAL
+WHERE username = {username:String} AND deleted_at IS NULL
+"""
+_USER_COLUMNS = ("username", "password_hash", "role", "created_at", "deleted_at", "version")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class KeyInfo:
+    """What a key may do, without the key.
+
+    Attributes:
+        key_id: public start of the key
+        project: the project it is for, or `ALL_PROJECTS`
+        scope: what it allows
+        name: free text
+        created_at: UTC
+        revoked_at: UTC, None while the key is good
+    """
+
+    key_id: str
+    project: str
+    scope: Scope
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key just made. The only place where the key itself exists."""
+
+    key: str = field(repr=False)
+    key_id: str
+    project: str
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class User:
+    """A person who may log in to the dashboard."""
+
+    username: str
+    role: Role
+    created_at: datetime
+
+
+def create_key(store: Store, project: str, scope: str, name: str = "") -> NewKey:
+    """Make a key and store its hash. The project needs no making: it is there with its first key.
+
+    Raises:
+        BadRequest: unknown scope, or a project that such a key cannot have
+    """
+    checked = _checked_scope(scope)
+    _check_project(project, checked)
+    key = f"gnm_{checked[0]}_" + _random_text(_SECRET_CHARACTERS)
+    new = NewKey(key, key[:_KEY_ID_CHARACTERS], project, checked)
+    row = (new.key_id, key_sha256(key), project, checked, name, datetime.now(UTC), None, time.time_ns())
+    store.insert_rows("api_keys", _KEY_COLUMNS, [row])
+    return new
+
+
+def list_keys(store: Store) -> list[KeyInfo]:
+    """Return all keys, revoked ones too, oldest first."""
+    return [info for info, _ in _read_keys(store)]
+
+
+def revoke_key(store: Store, key_id: str) -> KeyInfo:
+    """Revoke a key for good and return it. Revoking twice changes nothing.
+
+    Running servers stop accepting it within the refresh time of their `KeyRing`.
+
+    Raises:
+        BadRequest: there is no such key
+    """
+    rows = store.query(_KEY, {"id": key_id}).rows
+    if not rows:
+        raise BadRequest(f"There is no key {key_id!r}. `gnomon keys list` shows the ids.")
+    info = _key_info(rows[0])
+    if info.revoked_at is not None:
+        return info
+    revoked_at = datetime.now(UTC)
+    row = (*rows[0][:6], revoked_at, time.time_ns())
+    store.insert_rows("api_keys", _KEY_COLUMNS, [row])
+    return KeyInfo(info.key_id, info.project, info.scope, info.name, info.created_at, revoked_at)
+
+
+def key_sha256(key: str) -> str:
+    """Return the hex digest under which `key` is stored."""
+    # A header may hold anything, lone surrogates too.
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+class KeyRing:
+    """The good keys in memory, so that checking one costs no query and works while the database is away.
+
+    A thread reads them anew every `refresh_s` seconds: that is how long a revoked key may live on, and how
+    long a key made by another process may take to be known. When the database does not answer, the keys
+    known last stay good.
+    """
+
+    def __init__(self, store: Store, refresh_s: float = 2.0) -> None:
+        """Read the keys and start the thread.
+
+        Raises:
+            StoreError: the first reading failed
+        """
+        self._store = store
+        self._refresh_s = refresh_s
+        self._keys: Mapping[str, tuple[KeyInfo, str]] = {}
+        self._stopped = threading.Event()
+        self.refresh()
+        self._thread = threading.Thread(target=self._keep_fresh, name="gnomon-keys", daemon=True)
+        self._thread.start()
+
+    def lookup(self, key: str) -> KeyInfo | None:
+        """Return what `key` may do, None when it is unknown or revoked. Never blocks."""
+        known = self._keys.get(key[:_KEY_ID_CHARACTERS])
+        # The id is public; the rest is compared in constant time, and as hash.
+        if known is None or not hmac.compare_digest(known[1], key_sha256(key)):
+            return None
+        return known[0]
+
+    def refresh(self) -> None:
+        """Read the keys now, as after making or revoking one in this process.
+
+        Raises:
+            StoreError: the keys known before stay
+        """
+        self._keys = {
+            info.key_id: (info, sha256) for info, sha256 in _read_keys(self._store) if info.revoked_at is None
+        }
+
+    def close(self) -> None:
+        """Stop the thread. Call it before closing the store."""
+        self._stopped.set()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _keep_fresh(self) -> None:
+        while not self._stopped.wait(self._refresh_s):
+            try:
+                self.refresh()
+            except StoreError as error:
+                _log.warning("API keys could not be read, the ones known stay good: %s", error)
+
+
+def create_user(store: Store, username: str, password: str, role: str = "viewer") -> User:
+    """Let somebody in.
+
+    Raises:
+        BadRequest: the name is taken or unusable, the password too short, or the role unknown
+    """
+    if role not in ROLES:
+        raise BadRequest(f"There is no role {role!r}. Roles are {', '.join(ROLES)}.")
+    if not _USERNAME.fullmatch(username):
+        raise BadRequest("A username has 1 to 100 characters and no spaces.")
+    if store.query(_USER, {"username": username}).rows:
+        raise BadRequest(f"There is already a user {username!r}.")
+    user = User(username, role, datetime.now(UTC))
+    _write_user(store, user, password)
+    return user
+
+
+def set_password(store: Store, username: str, password: str) -> None:
+    """Change the password of a user.
+
+    Raises:
+        BadRequest: there is no such user, or the password is too short
+    """
+    rows = store.query(_USER, {"username": username}).rows
+    if not rows:
+        raise BadRequest(f"There is no user {username!r}.")
+    _write_user(store, _user(rows[0]), password)
+
+
+def delete_user(store: Store, username: str) -> None:
+    """Take somebody's access away.
+
+    Raises:
+        BadRequest: there is no such user
+    """
+    rows = store.query(_USER, {"username": username}).rows
+    if not rows:
+        raise BadRequest(f"There is no user {username!r}.")
+    user = _user(rows[0])
+    row = (user.username, "", user.role, user.created_at, datetime.now(UTC), time.time_ns())
+    store.insert_rows("users", _USER_COLUMNS, [row])
+
+
+def list_users(store: Store) -> list[User]:
+    """Return the users by name."""
+    return [_user(row) for row in store.query(_USERS).rows]
+
+
+def verify_password(store: Store, username: str, password: str) -> User | None:
+    """Return the user when the password is right, else None.
+
+    Takes about 50 ms of one core and 64 MiB, for unknown users too, so that names cannot be told by time.
+    """
+    rows = store.query(_USER, {"username": username}).rows
+    hasher = PasswordHasher()
+    if not rows:
+        hasher.hash(password)
+        return None
+    try:
+        hasher.verify(str(rows[0][3]), password)
+    except (VerificationError, InvalidHashError):
+        return None
+    return _user(rows[0])
+
+
+def new_password() -> str:
+    """Return a random password (119 bits)."""
+    return _random_text(20)
+
+
+def _write_user(store: Store, user: User, password: str) -> None:
+    if len(password) < _MIN_PASSWORD_CHARACTERS:
+        raise BadRequest(f"The password is too short: {_MIN_PASSWORD_CHARACTERS} characters at least.")
+    password_hash = PasswordHasher().hash(password)
+    row = (user.username, password_hash, user.role, user.created_at, None, time.time_ns())
+    store.insert_rows("users", _USER_COLUMNS, [row])
+
+
+def _read_keys(store: Store) -> list[tuple[KeyInfo, str]]:
+    return [(_key_info(row), str(row[1])) for row in store.query(_KEYS).rows]
+
+
+def _key_info(row: tuple[object, ...]) -> KeyInfo:
+    key_id, _, project, scope, name, created_at, revoked_at = row
+    return KeyInfo(
+        str(key_id),
+        str(project),
+        cast(Scope, scope),
+        str(name),
+        cast(datetime, created_at),
+        cast("datetime | None", revoked_at),
+    )
+
+
+def _user(row: tuple[object, ...]) -> User:
+    return User(str(row[0]), cast(Role, row[1]), cast(datetime, row[2]))
+
+
+def _checked_scope(scope: str) -> Scope:
+    if scope not in SCOPES:
+        raise BadRequest(f"There is no scope {scope!r}. Scopes are {', '.join(SCOPES)}.")
+    return scope
+
+
+def _check_project(project: str, scope: Scope) -> None:
+    if scope == "admin" and project != ALL_PROJECTS:
+        raise BadRequest("An admin key is for the whole server: give it the project '*'.")
+    if project == ALL_PROJECTS and scope in ("admin", "read"):
+        return
+    if not _PROJECT.fullmatch(project):
+        raise BadRequest(
+            f"{project!r} cannot be a project: letters, digits, _ . - only, starting with a letter or digit,"
+            " 100 characters at most."
+        )
+
+
+def _random_text(characters: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(characters))
