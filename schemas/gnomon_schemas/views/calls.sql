@@ -2,4 +2,4 @@
 CREATE OR REPLACE VIEW calls{on_cluster} AS
 SELECT *, if(response_model != '', response_model, request_model) AS model
 FROM spans
-WHERE kind IN ('generation', 'embedding') AND duplicate_of = ''
+WHERE kind IN ('generation', 'embedding') AND duplicate_of = '';
