@@ -74,7 +74,7 @@ class Exporter:
             # No thread can be started any more when the interpreter is ending.
             self._run()
         self._join(timeout_s)
-        left = self._outbox.held_items
+        left = self._outbox.discard()
         if left:
             self._counters.drop("shutdown", max(left - self._delivery.abandon(), 0))
         return "shutdown" not in self._counters.dropped

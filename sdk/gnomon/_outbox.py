@@ -49,6 +49,7 @@ class Outbox:
         self._held_bytes = 0
         self._held_items = 0
         self._marks = 0
+        self._discarded = False
         # SimpleQueue may be used from a destructor; Event and Condition may not, they deadlock.
         self._bell: SimpleQueue[None] = SimpleQueue()
 
@@ -112,13 +113,24 @@ class Outbox:
         with self._lock:
             self._busy = True
             try:
-                self._held_bytes -= sum(parcel.size_bytes for parcel in parcels)
-                self._held_items -= sum(not isinstance(parcel.content, Event) for parcel in parcels)
+                if not self._discarded:
+                    self._held_bytes -= sum(parcel.size_bytes for parcel in parcels)
+                    self._held_items -= sum(not isinstance(parcel.content, Event) for parcel in parcels)
             finally:
                 self._busy = False
         for parcel in parcels:
             if isinstance(parcel.content, Event):
                 parcel.content.set()
+
+    def discard(self) -> int:
+        """Forget everything that is not settled, for good; returns how many spans and scores that was."""
+        with self._lock:
+            left = self.held_items
+            self._waiting.clear()
+            self._reentered.clear()
+            self._waiting_bytes = self._held_bytes = self._held_items = self._marks = 0
+            self._discarded = True
+        return left
 
     def ring(self) -> None:
         """Wake the sender."""

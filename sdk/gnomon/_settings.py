@@ -297,7 +297,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "max_value_chars",
         "characters",
-        65_536,
+        262_144,
         _env("GNOMON_MAX_VALUE_CHARS"),
         _at_least(256),
         "How much of one captured argument list or result is kept.",
