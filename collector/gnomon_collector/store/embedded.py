@@ -127,7 +127,7 @@ class EmbeddedEngine:
     ) -> Iterator[bytes]:
         """Yield the answer in ClickHouse's format `fmt`, block by block for CSV, TSV and JSONEachRow."""
         bound = dict(parameters) if parameters else None
-        if fmt == "CSVWithNames":
+        if fmt == "CSVWithNames" and sql.lstrip("( \n\t")[:6].upper().startswith(("SELECT", "WITH")):
             # The engine can stream formats without header only.
             yield _csv_line(client.query(f"DESCRIBE TABLE ({sql}\n)", bound).result_columns[0])
             fmt = "CSV"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,14 +15,23 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.transform import NativeTransform
 
-from gnomon_collector.errors import ConfigError, StoreError
+from gnomon_collector.errors import BadRequest, ConfigError, StoreError
 from gnomon_collector.store.clients import ThreadClients, errors_translated
 from gnomon_collector.store.embedded import EmbeddedEngine
 from gnomon_collector.store.remote import RemoteServer, parse_address
 
 DEFAULT_DATABASE = "gnomon"
-# Bounds what one query of a person can cost; set before readonly, after which nothing can be set.
-READING_SETTINGS: dict[str, object] = {"max_execution_time": 60, "readonly": 1}
+# For SQL written by people: bounded in time, and text formats that other programs read without surprises.
+# `readonly` comes last, for nothing can be set after it.
+READING_SETTINGS: dict[str, object] = {
+    "max_execution_time": 60,
+    "date_time_output_format": "iso",
+    "format_csv_null_representation": "",
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_quote_denormals": 0,
+    "readonly": 1,
+}
+_FORMAT_CLAUSE = re.compile(r"\bFORMAT\s+\w+\s*;?\s*$", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -74,6 +84,9 @@ class Backend(Protocol):
 class Store:
     """A database. Safe to use from any number of threads; not from a forked child.
 
+    (While the embedded engine is open, a forked child that ends normally hangs too, in chDB's cleanup: let it
+    end with ``os._exit`` or ``exec``, as `multiprocessing` and `subprocess` do.)
+
     Every method raises `StoreError` when the database refuses a statement, and its leaf `StoreUnavailable`
     when the database cannot be reached or may accept the same later.
 
@@ -84,6 +97,7 @@ class Store:
         """Use `open_store` and `readonly` instead. A readonly store leaves the backend to its owner."""
         self._backend = backend
         self._is_readonly = is_readonly
+        self._readers: weakref.WeakSet[Store] = weakref.WeakSet()
         with errors_translated(backend.place):
             self._clients = ThreadClients(self._connect)
             if not is_readonly:
@@ -174,9 +188,11 @@ class Store:
         """Return a handle on the same database that can only read, for SQL written by people.
 
         Statements are bounded to 60 s. On the embedded engine, what would reach past the database (files of
-        this machine) raises `BadRequest`. Close it on its own; it must not outlive this store.
+        this machine) raises `BadRequest`. It is closed with this store.
         """
-        return Store(self._backend, is_readonly=True)
+        reader = Store(self._backend, is_readonly=True)
+        self._readers.add(reader)
+        return reader
 
     def ping(self) -> None:
         """Raise `StoreUnavailable` unless the database answers."""
@@ -184,6 +200,8 @@ class Store:
 
     def close(self) -> None:
         """Close all clients; waits for statements under way. Doing so twice does no harm."""
+        for reader in list(self._readers):
+            reader.close()
         self._clients.close()
         if not self._is_readonly:
             self._backend.close()
@@ -204,6 +222,8 @@ class Store:
     def _check(self, client: Client, sql: str, parameters: Mapping[str, object] | None) -> None:
         check_bound(sql, parameters)
         if self._is_readonly:
+            if _FORMAT_CLAUSE.search(sql):
+                raise BadRequest("Leave FORMAT out of the SQL: the format is asked for beside it (--format).")
             self._backend.check_reading(client, sql)
 
 

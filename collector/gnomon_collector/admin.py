@@ -1,0 +1,250 @@
+"""The API for those who run Gnomon, under ``/api/v1``: what the command line asks a running server.
+
+SQL and keys reach over all projects, so nothing less than an admin key, or the token in ``server.json``, is
+let in.
+"""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field
+
+from gnomon_collector.errors import BadRequest, GnomonError, MigrationError, StoreError, StoreUnavailable
+from gnomon_collector.store.access import KeyInfo, KeyRing, create_key, list_keys, revoke_key
+from gnomon_collector.store.engine import Store
+from gnomon_collector.store.migrations import migrate, pending
+from gnomon_collector.store.status import StoreStatus, store_status
+
+PREFIX = "/api/v1"
+
+# What a command asks for, and what ClickHouse calls it.
+QUERY_FORMATS: Mapping[str, str] = {
+    "csv": "CSVWithNames",
+    "json_lines": "JSONEachRow",
+    "table": "JSONCompactEachRowWithNamesAndTypes",
+}
+_MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv; charset=utf-8"}
+
+
+class QueryBody(BaseModel):
+    """A reading statement, and the format of its answer."""
+
+    model_config = ConfigDict(extra="forbid")
+    sql: str = Field(min_length=1, max_length=100_000)
+    format: Literal["csv", "json_lines", "table"] = "json_lines"
+
+
+class KeyBody(BaseModel):
+    """A key to make."""
+
+    model_config = ConfigDict(extra="forbid")
+    project: str = Field(max_length=100)
+    scope: str
+    name: str = Field("", max_length=200)
+
+
+class KeyAnswer(BaseModel):
+    """A key without the key."""
+
+    key_id: str
+    project: str
+    scope: str
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class NewKeyAnswer(BaseModel):
+    """A key just made, shown this once."""
+
+    key: str
+    key_id: str
+    project: str
+    scope: str
+
+
+class TextAnswer(BaseModel):
+    """A migration or repeatable, waiting or just applied."""
+
+    name: str
+    kind: str
+    duration_ms: float | None = None
+
+
+class StatusAnswer(BaseModel):
+    """The state of a server."""
+
+    version: str
+    pid: int
+    place: str
+    clickhouse_version: str
+    is_embedded: bool
+    spans: int
+    disk_bytes: int
+    disk_free_bytes: int
+    inbox_requests: int | None
+    inbox_bytes: int | None
+
+
+@dataclass(frozen=True)
+class InboxStatus:
+    """What is acknowledged but not yet in the database."""
+
+    requests: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class AdminParts:
+    """What the routes work with.
+
+    Attributes:
+        store: the database
+        keys: the good keys; read anew when a route changes one
+        admin_token: bearer token that is let in besides admin keys
+        data_dir: for the free space on its disk
+        cluster: ClickHouse cluster to migrate on, "" for none
+        inbox: reads the state of the inbox; None when this server takes nothing in
+    """
+
+    store: Store
+    keys: KeyRing
+    admin_token: str
+    data_dir: Path
+    cluster: str = ""
+    inbox: Callable[[], InboxStatus] | None = None
+
+
+def admin_router(parts: AdminParts) -> APIRouter:
+    """Return the routes. Errors of ours become answers with ``{"detail": message}``."""
+    reader = parts.store.readonly()
+    router = APIRouter(prefix=PREFIX, route_class=_Route, dependencies=[Depends(_admin_only(parts))])
+    _add_query(router, reader)
+    _add_keys(router, parts)
+    _add_migrate(router, parts)
+
+    @router.get("/status")
+    def get_status() -> StatusAnswer:
+        inbox = parts.inbox() if parts.inbox is not None else None
+        return _status_answer(store_status(parts.store), inbox, parts.data_dir)
+
+    return router
+
+
+def _add_query(router: APIRouter, reader: Store) -> None:
+    @router.post("/query")
+    def post_query(body: QueryBody) -> StreamingResponse:
+        blocks = reader.query_text(body.sql, None, QUERY_FORMATS[body.format])
+        media_type = _MEDIA_TYPES.get(body.format, "application/x-ndjson")
+        return StreamingResponse(_started(blocks), media_type=media_type)
+
+
+def _add_keys(router: APIRouter, parts: AdminParts) -> None:
+    @router.get("/keys")
+    def get_keys() -> list[KeyAnswer]:
+        return [_key_answer(info) for info in list_keys(parts.store)]
+
+    @router.post("/keys", status_code=201)
+    def post_keys(body: KeyBody) -> NewKeyAnswer:
+        new = create_key(parts.store, body.project, body.scope, body.name)
+        parts.keys.refresh()
+        return NewKeyAnswer(key=new.key, key_id=new.key_id, project=new.project, scope=new.scope)
+
+    @router.delete("/keys/{key_id}")
+    def delete_key(key_id: str) -> KeyAnswer:
+        info = revoke_key(parts.store, key_id)
+        parts.keys.refresh()
+        return _key_answer(info)
+
+
+def _add_migrate(router: APIRouter, parts: AdminParts) -> None:
+    @router.get("/migrate")
+    def get_migrate() -> list[TextAnswer]:
+        return [TextAnswer(name=text.name, kind=text.kind) for text in pending(parts.store)]
+
+    @router.post("/migrate")
+    def post_migrate() -> list[TextAnswer]:
+        return [TextAnswer(**asdict(applied)) for applied in migrate(parts.store, cluster=parts.cluster)]
+
+
+def _admin_only(parts: AdminParts) -> Callable[[Request], None]:
+    def check(request: Request) -> None:
+        token = presented_key(request.headers)
+        if token and hmac.compare_digest(token.encode(), parts.admin_token.encode()):
+            return
+        info = parts.keys.lookup(token)
+        if info is None:
+            raise HTTPException(401, "This needs an admin key: Authorization: Bearer <key>.")
+        if info.scope != "admin":
+            raise HTTPException(403, f"This needs a key of scope admin; this one has scope {info.scope}.")
+
+    return check
+
+
+def presented_key(headers: Mapping[str, str]) -> str:
+    """Return the key that a request shows, "" for none.
+
+    Args:
+        headers: of the request, looked up without regard to case
+    """
+    kind, _, key = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and key.strip():
+        return key.strip()
+    return headers.get("x-gnomon-api-key", "").strip()
+
+
+class _Route(APIRoute):
+    """A route whose `GnomonError` becomes an answer."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_or_explain(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except GnomonError as error:
+                return JSONResponse({"detail": str(error)}, status_code=_http_status(error))
+
+        return handle_or_explain
+
+
+def _http_status(error: GnomonError) -> int:
+    if isinstance(error, StoreUnavailable):
+        return 503
+    if isinstance(error, MigrationError):
+        return 409
+    return 400 if isinstance(error, BadRequest | StoreError) else 500
+
+
+def _started(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Take the first block now, while an error can still become an answer of its own."""
+    first = next(blocks, b"")
+    return itertools.chain((first,), blocks)
+
+
+def _key_answer(info: KeyInfo) -> KeyAnswer:
+    return KeyAnswer(**asdict(info))
+
+
+def _status_answer(store: StoreStatus, inbox: InboxStatus | None, data_dir: Path) -> StatusAnswer:
+    return StatusAnswer(
+        **asdict(store),
+        version=version("gnomon"),
+        pid=os.getpid(),
+        disk_free_bytes=shutil.disk_usage(data_dir).free,
+        inbox_requests=inbox.requests if inbox is not None else None,
+        inbox_bytes=inbox.bytes if inbox is not None else None,
+    )
