@@ -1,0 +1,59 @@
+"""Ids of the components that callbacks and our scripts (assets/*.js) name."""
+
+from typing import Final
+
+# --- shell -----------------------------------------------------------------------------------
+URL: Final = "url"
+PAGE: Final = "page"
+REFRESH_TIMER: Final = "refresh-timer"
+SCHEME: Final = "scheme"
+"""Store with the colour scheme after the viewer changed it; None until then."""
+PROJECT: Final = "filter-project"
+SERVICES: Final = "filter-service"
+ENVIRONMENTS: Final = "filter-env"
+MODELS: Final = "filter-model"
+RANGE: Final = "filter-range"
+REFRESH: Final = "filter-refresh"
+REFRESH_NOW: Final = "refresh-now"
+CUSTOM: Final = "custom-range"
+CUSTOM_FROM: Final = "custom-from"
+CUSTOM_TO: Final = "custom-to"
+CUSTOM_APPLY: Final = "custom-apply"
+RANGE_LABEL: Final = "range-label"
+NAV_OVERVIEW: Final = "nav-overview"
+NAV_TRACES: Final = "nav-traces"
+SCHEME_TOGGLE: Final = "scheme-toggle"
+
+# --- overview ----------------------------------------------------------------------------------
+EMPTY: Final = "overview-empty"
+OVERVIEW_BODY: Final = "overview-body"
+TRAFFIC_TILES: Final = "tiles-traffic"
+LATENCY_TILES: Final = "tiles-latency"
+LATENCY_OVER_TIME: Final = "latency-over-time"
+LATENCY_DISTRIBUTION: Final = "latency-distribution"
+SUCCESS_OVER_TIME: Final = "success-over-time"
+SUCCESS_DISTRIBUTION: Final = "success-distribution"
+TOKENS_BY_MODEL: Final = "tokens-by-model"
+COST_BY_MODEL: Final = "cost-by-model"
+RETRY: Final = "retry"
+
+# --- traces ------------------------------------------------------------------------------------
+GRID: Final = "traces-grid"
+ROWS_SWITCH: Final = "traces-rows"
+SEARCH: Final = "traces-search"
+COLUMNS: Final = "traces-columns"
+RESET: Final = "traces-reset"
+EXPORT: Final = "traces-export"
+COUNT: Final = "traces-count"
+GRID_STATE: Final = "traces-state"
+
+# --- trace -------------------------------------------------------------------------------------
+TRACE_HEAD: Final = "trace-head"
+WATERFALL: Final = "waterfall"
+WATERFALL_DATA: Final = "waterfall-data"
+SPAN: Final = "span-detail"
+
+
+def state_of(panel: str) -> str:
+    """Return the id of the overlay (skeleton, empty, error) of a panel."""
+    return f"{panel}-state"

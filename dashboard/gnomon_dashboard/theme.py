@@ -1,0 +1,77 @@
+"""Colours and type. Every colour of the dashboard that is not in assets/gnomon.css is here."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Scheme = Literal["light", "dark"]
+
+FONT: Final = (
+    'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif'
+)
+MONOSPACE: Final = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace'
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The colours of figures in one scheme.
+
+    `series` are told apart with any of the common colour deficiencies when taken in this order (checked by
+    luminance: neighbours differ), `good` and `bad` differ in blue as well as in red.
+    """
+
+    text: str
+    muted: str
+    grid: str
+    surface: str
+    good: str
+    bad: str
+    neutral: str
+    series: tuple[str, ...]
+    quantiles: tuple[str, str, str]
+
+
+LIGHT: Final = Palette(
+    text="#1c2430",
+    muted="#5b6675",
+    grid="#e6e9ee",
+    surface="#ffffff",
+    good="#0b7f74",
+    bad="#c8371b",
+    neutral="#8a94a3",
+    series=("#2563c9", "#e08a00", "#0b7f74", "#a8327f", "#7c8798", "#6b4fc9", "#b35c00", "#3aa0d0"),
+    quantiles=("#3aa0d0", "#2563c9", "#e08a00"),
+)
+DARK: Final = Palette(
+    text="#e4e8ee",
+    muted="#98a3b3",
+    grid="#2a313c",
+    surface="#171c24",
+    good="#3cc4b0",
+    bad="#ff7a5c",
+    neutral="#79849a",
+    series=("#5b93f5", "#f5b13d", "#3cc4b0", "#e07bbd", "#8d99ab", "#a78bfa", "#e08a4a", "#6cc8f0"),
+    quantiles=("#6cc8f0", "#5b93f5", "#f5b13d"),
+)
+
+MANTINE: Final[dict[str, object]] = {
+    "primaryColor": "gnomon",
+    "primaryShade": {"light": 7, "dark": 5},
+    "fontFamily": FONT,
+    "fontFamilyMonospace": MONOSPACE,
+    "defaultRadius": "md",
+    "cursorType": "pointer",
+    "autoContrast": True,
+    "colors": {
+        "gnomon": [
+            "#eef4ff", "#d9e6fd", "#b3ccfa", "#8ab0f6", "#6899f2", "#5b93f5", "#3d7bea", "#2563c9", "#1c4fa3", "#163f82",
+        ],
+        "dark": [
+            "#e4e8ee", "#b9c2cf", "#98a3b3", "#6b7688", "#3b4453", "#2a313c", "#1e242e", "#171c24", "#11151b", "#0c0f14",
+        ],
+    },
+}  # fmt: skip
+
+
+def palette(scheme: Scheme) -> Palette:
+    """Return the colours of a scheme."""
+    return DARK if scheme == "dark" else LIGHT
