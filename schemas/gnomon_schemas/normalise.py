@@ -15,6 +15,7 @@ from typing import Final
 from gnomon_schemas import attributes
 from gnomon_schemas.dialects import FIELDS, Dialect, load_dialects
 from gnomon_schemas.otlp import DDL_SLOTS, JSON_KEY
+from gnomon_schemas.prices import COST_USD, PRICE_ARRAYS
 
 MAX_TEXT_CHARS: Final = 8192
 """How much of a call's input and output text is kept in `input_text` and `output_text`."""
@@ -99,7 +100,7 @@ def ingest_stages() -> tuple[Stage, ...]:
             ),
         ),
         Stage("otlp_readings", _select(_CHOICES, f"SELECT {_readings(dialects)}\nFROM otlp_fields")),
-        Stage("otlp_columns", _select(_COLUMNS, _select(_TOKEN_CLASSES, f"SELECT {_PRICED}\n{_PRICE_JOIN}"))),
+        Stage("otlp_columns", _select(_COLUMNS, f"SELECT {_PRICED}\n{_PRICE_JOIN}")),
         Stage("spans", _UNSTORED),
     )
 
@@ -368,12 +369,7 @@ _MENDED: Final = f"""\
     if(output_is_long, leftUTF8(whole_output, {MAX_TEXT_CHARS}), whole_output) AS output_text,
     toDateTime(start_time, 'UTC') AS priced_at"""
 
-_PRICED: Final = """\
-c.*,
-    p.*,
-    c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL AS has_usage,
-    least(ifNull(c.cache_read_tokens, 0), ifNull(c.input_tokens, 0)) AS read_tokens,
-    arrayLastIndex(start -> start = 0 OR ifNull(c.input_tokens, 0) > start, p.tier_starts) AS tier"""
+_PRICED: Final = "c.*, p.*, c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL AS has_usage"
 
 _PRICE_JOIN: Final = f"""\
 FROM (SELECT {_MENDED} FROM otlp_readings) AS c
@@ -382,13 +378,6 @@ ASOF LEFT JOIN (
         cache_read_usd, cache_write_usd, price_version AS p_version
     FROM model_prices FINAL) AS p
 ON c.provider = p.p_provider AND c.model = p.p_model AND c.priced_at >= p.valid_from"""
-
-_TOKEN_CLASSES: Final = """\
-*,
-    least(ifNull(cache_write_tokens, 0), ifNull(input_tokens, 0) - read_tokens) AS write_tokens,
-    has_usage AND tier > 0 AND p_version != '' AND kind IN ('generation', 'embedding') AS is_priced,
-    ifNull(input_usd[tier], 0) AS input_price"""
-
 
 _STATUS: Final = f"""\
 multiIf(f_status IN ({_strings(KNOWN_STATUS)}), f_status,
@@ -425,11 +414,8 @@ project,
     {_number("f_ttft_s")} * 1000 AS ttft_ms,
     finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
     if(has_usage, 'provider', 'none') AS usage_source,
-    -- disjoint classes: a token is billed once, as cache read, cache write, plain input or output
-    if(is_priced, ((ifNull(input_tokens, 0) - read_tokens - write_tokens) * input_price
-        + read_tokens * ifNull(cache_read_usd[tier], input_price)
-        + write_tokens * ifNull(cache_write_usd[tier], input_price)
-        + ifNull(output_tokens, 0) * ifNull(output_usd[tier], 0)) / 1e6, NULL) AS cost_usd,
+    has_usage AND p_version != '' AND kind IN ('generation', 'embedding') AS is_priced,
+    if(is_priced, {COST_USD.format(**{name: name for name in PRICE_ARRAYS})}, NULL) AS cost_usd,
     {_number("f_cost_reported_usd")} AS cost_reported_usd,
     if(is_priced, p_version, '') AS price_version,
     f_session_id AS session_id,
@@ -462,7 +448,7 @@ project,
 
 
 _UNSTORED: Final = """\
-SELECT * FROM otlp_columns
+SELECT * EXCEPT (is_priced) FROM otlp_columns
 WHERE (project, start_time, trace_id, span_id) NOT IN (
     SELECT project, start_time, trace_id, span_id FROM spans
     WHERE start_time IN (SELECT start_time FROM otlp_columns))
