@@ -24,18 +24,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gnomon_collector.errors import BadRequest, GnomonError, MigrationError, StoreError, StoreUnavailable
 from gnomon_collector.store.access import KeyInfo, KeyRing, create_key, list_keys, revoke_key
-from gnomon_collector.store.engine import Store
+from gnomon_collector.store.engine import ANSWER_FORMATS, Store
 from gnomon_collector.store.migrations import migrate, pending
 from gnomon_collector.store.status import StoreStatus, store_status
 
 PREFIX = "/api/v1"
 
-# What a command asks for, and what ClickHouse calls it.
-QUERY_FORMATS: Mapping[str, str] = {
-    "csv": "CSVWithNames",
-    "json_lines": "JSONEachRow",
-    "table": "JSONCompactEachRowWithNamesAndTypes",
-}
 _MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv; charset=utf-8"}
 
 
@@ -147,7 +141,7 @@ def admin_router(parts: AdminParts) -> APIRouter:
 def _add_query(router: APIRouter, reader: Store) -> None:
     @router.post("/query")
     def post_query(body: QueryBody) -> StreamingResponse:
-        blocks = reader.query_text(body.sql, None, QUERY_FORMATS[body.format])
+        blocks = reader.query_text(body.sql, None, ANSWER_FORMATS[body.format])
         media_type = _MEDIA_TYPES.get(body.format, "application/x-ndjson")
         return StreamingResponse(_started(blocks), media_type=media_type)
 

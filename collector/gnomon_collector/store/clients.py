@@ -53,6 +53,9 @@ PASSING_ERROR_CODES = frozenset(
 )
 _CHUNK_BYTES = 1 << 20
 _NOISE = re.compile(r"(?:Code: \d+\. )?DB::Exception: |\s*\(version [^()]*(?:\([^()]*\))?[^()]*\)")
+# What the parser would have liked instead fills a screen; the scope repeats the query with its values.
+_SCOPE = re.compile(r":? In scope .*", re.DOTALL)
+_EXPECTED = re.compile(r"\. Expected one of: .{120,}", re.DOTALL)
 _TRAILING_NAME = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\.?\s*$")
 
 
@@ -156,6 +159,7 @@ def _clean(text: str) -> tuple[str, str]:
     names = _TRAILING_NAME.findall(message)
     while _TRAILING_NAME.search(message):
         message = _TRAILING_NAME.sub("", message)
+    message = _EXPECTED.sub("", _SCOPE.sub("", message))
     return message.rstrip(". ") + ".", names[-1] if names else ""
 
 

@@ -72,7 +72,8 @@ class EmbeddedEngine:
             interface="chdb",
             path=str(self.directory),
             tz_mode="aware",
-            settings={**CLIENT_SETTINGS, **settings},
+            # Without implicit_select a misspelt SELECT is a syntax error; with it, an unknown column.
+            settings={**CLIENT_SETTINGS, "implicit_select": 0, **settings},
             show_clickhouse_errors="scrub",
         )
         client.database = self.database

@@ -31,6 +31,12 @@ READING_SETTINGS: dict[str, object] = {
     "output_format_json_quote_denormals": 0,
     "readonly": 1,
 }
+# Formats in which people may ask for an answer, and what ClickHouse calls them.
+ANSWER_FORMATS: Mapping[str, str] = {
+    "csv": "CSVWithNames",
+    "json_lines": "JSONEachRow",
+    "table": "JSONCompactEachRowWithNamesAndTypes",
+}
 _FORMAT_CLAUSE = re.compile(r"\bFORMAT\s+\w+\s*;?\s*$", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
