@@ -103,7 +103,7 @@ def _span(rng: Random, vocabulary: list[str]) -> Span:
     # English alone: a character is one byte in JSON too, so the size comes out as wanted.
     topic = rng.choice(ENGLISH)
     question = draw_question(rng, topic)
-    answer = answer_to(question, f"[{topic.document_id}]", rng)
+    answer = answer_to(question, f"[{topic.key}]", rng)
     missing = SPAN_BYTES - _span_saying("", question, answer, model, duration_ns, rng).ByteSize()
     # Words in random order compress like text that is not repeated, as whole sentences would not.
     context = " ".join(rng.choices(vocabulary, k=missing // 3))
@@ -111,7 +111,7 @@ def _span(rng: Random, vocabulary: list[str]) -> Span:
 
 
 def _vocabulary() -> list[str]:
-    return sorted({word for topic in ENGLISH for word in topic.document_text.split()})
+    return sorted({word for topic in ENGLISH for fact in topic.facts for word in fact.split()})
 
 
 def _span_saying(

@@ -17,7 +17,7 @@ from gnomon_collector.demo.models import LONGEST_S, PROFILES, count_tokens, draw
 from gnomon_collector.demo.phrases import TOPICS, Topic
 
 
-@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.document_id)
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: f"{topic.key}-{topic.language}")
 def test_every_question_is_recognised_and_answered_from_its_topic(topic: Topic) -> None:
     for question in topic.questions:
         asked = question.format(order="A-10442", item="rain jacket", size="M")

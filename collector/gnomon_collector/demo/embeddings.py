@@ -2,6 +2,7 @@
 
 import base64
 import math
+import operator
 import re
 import struct
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import Final
 
 DEFAULT_DIMENSIONS: Final = 1536
 _WORD: Final = re.compile(r"\w+")
-_STEM_LENGTHS: Final = (3, 4, 5)
+_STEM_LENGTHS: Final = (4, 5, 6)
 
 
 def embed(text: str, dimensions: int = DEFAULT_DIMENSIONS) -> list[float]:
@@ -23,14 +24,15 @@ def embed(text: str, dimensions: int = DEFAULT_DIMENSIONS) -> list[float]:
     vector = [0.0] * dimensions
     for feature, count in _features(text).items():
         hashed = int.from_bytes(blake2b(feature.encode(), digest_size=8).digest(), "big")
-        vector[(hashed >> 1) % dimensions] += count if hashed & 1 else -count
+        weight = math.sqrt(count)
+        vector[(hashed >> 1) % dimensions] += weight if hashed & 1 else -weight
     length = math.sqrt(sum(value * value for value in vector))
     return [value / length for value in vector] if length else vector
 
 
 def cosine(left: Sequence[float], right: Sequence[float]) -> float:
     """Cosine similarity of two unit vectors of the same length."""
-    return math.fsum(a * b for a, b in zip(left, right, strict=True))
+    return math.fsum(map(operator.mul, left, right))
 
 
 def as_base64(vector: Sequence[float]) -> str:

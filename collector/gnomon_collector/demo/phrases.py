@@ -12,8 +12,7 @@ class Topic:
     """One thing people ask about, in one language.
 
     `stems` are lower-case word beginnings by which a question is recognised; `facts` are the
-    sentences an answer is made of, the most important first; `document_id` names the shop's
-    page on it, whose text is the facts joined.
+    sentences an answer is made of, the most important first.
     """
 
     key: str
@@ -21,14 +20,6 @@ class Topic:
     stems: tuple[str, ...]
     questions: tuple[str, ...]
     facts: tuple[str, ...]
-
-    @property
-    def document_id(self) -> str:
-        return f"{self.key}-{self.language}"
-
-    @property
-    def document_text(self) -> str:
-        return " ".join(self.facts)
 
 
 ENGLISH: Final = (

@@ -3,19 +3,23 @@
 It serves the demo and the tests; nothing leaves the machine and no key is checked.
 """
 
+import argparse
 import asyncio
+import functools
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from hashlib import sha256
 from random import Random
 from typing import Any, Final
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from gnomon_collector.demo.children import when_parent_exits
 from gnomon_collector.demo.completions import (
     ChatRequest,
     Completion,
@@ -33,8 +37,6 @@ _RETRY_AFTER_MS: Final = 400
 _CHUNKS_BEFORE_FAULT: Final = 3
 _BUCKETS: Final = 4096
 _ENDED: Final = b"data: [DONE]\n\n"
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class ConnectionCutError(Exception):
@@ -154,6 +156,31 @@ def make_provider_app(*, seed: int, latency_scale: float = 1.0, error_rate: floa
     )
 
 
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the provider's process; ends on SIGTERM, SIGINT or when its parent is gone."""
+    options = _parser().parse_args(arguments)
+    seed = Random().getrandbits(32) if options.seed is None else options.seed
+    app = make_provider_app(seed=seed, latency_scale=options.latency_scale, error_rate=options.error_rate)
+    # Connections that the app cuts on purpose are no errors worth a stack trace.
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=options.port, log_level="critical", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    if options.watch_parent:
+        when_parent_exits(functools.partial(setattr, server, "should_exit", True))
+    server.run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gnomon_collector.demo.provider", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    parser.add_argument("--seed", type=int, default=None, help="for answers that repeat")
+    parser.add_argument("--latency-scale", type=float, default=1.0)
+    parser.add_argument("--error-rate", type=float, default=0.04)
+    parser.add_argument("--watch-parent", action="store_true", help="end when standard input closes")
+    return parser
+
+
 def _chat_fault(chat: ChatRequest, request: Request) -> Fault | None:
     fault = forced_fault(chat.model)
     if fault is Fault.RATE_LIMIT_ONCE:
@@ -225,3 +252,7 @@ def _embedding_items(texts: list[str], dimensions: int, *, as_floats: bool) -> I
             "index": index,
             "embedding": vector if as_floats else as_base64(vector),
         }
+
+
+if __name__ == "__main__":
+    main()
