@@ -120,12 +120,13 @@ class Exporter:
         with self._starting:
             if self._thread is not None:
                 return self._thread.is_alive()
-            thread = threading.Thread(target=self._run, name="gnomon-exporter", daemon=True)
+            # Set before it starts: a destructor may end a span, and come here again, while it does.
+            self._thread = threading.Thread(target=self._run, name="gnomon-exporter", daemon=True)
             try:
-                thread.start()
+                self._thread.start()
             except RuntimeError:
+                self._thread = None
                 return False
-            self._thread = thread
         _flush_when_worker_ends(self, self._settings.exit_timeout_s)
         return True
 

@@ -44,7 +44,7 @@ class Outbox:
         self._lock = RLock()
         self._busy = False
         self._waiting: deque[Parcel] = deque()
-        self._reentered: deque[Parcel] = deque(maxlen=_MAX_REENTERED)
+        self._reentered: deque[Parcel] = deque()
         self._waiting_bytes = 0
         self._held_bytes = 0
         self._held_items = 0
@@ -79,8 +79,10 @@ class Outbox:
             if self._busy:
                 # A destructor or signal handler interrupted this very thread inside the lock: counters are
                 # half-way changed, so the parcel is parked and the sender sorts it in.
-                self._reentered.append(parcel)
-                return True
+                parked = len(self._reentered) < _MAX_REENTERED
+                if parked:
+                    self._reentered.append(parcel)
+                return parked
             self._busy = True
             try:
                 accepted, ring = self._admit(parcel)
@@ -163,7 +165,7 @@ class Outbox:
         return self._waiting_bytes >= limits.urgent_bytes or len(self._waiting) >= limits.urgent_items
 
     def _take(self, max_items: int, max_bytes: int) -> list[Parcel]:
-        while self._reentered:
+        for _ in range(len(self._reentered)):
             self._append(self._reentered.popleft())
         taken: list[Parcel] = []
         room = max_bytes

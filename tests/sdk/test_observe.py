@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ async def quiet(secret: str) -> str:
 
 
 @gnomon.observe(name="words", kind="generation")
-def words(text: str) -> Iterator[str]:
+def words(text: str) -> Generator[str, None, None]:
     for word in text.split(" "):
         with gnomon.span(f"inside {word}"):
             pass
@@ -128,7 +128,7 @@ def test_a_generator_abandoned_half_way_is_cancelled() -> None:
 def test_send_throw_and_return_value_of_a_generator_pass_through() -> None:
     @gnomon.observe(name="echo")
     def echo() -> Any:
-        heard = []
+        heard: list[Any] = []
         try:
             while True:
                 heard.append((yield len(heard)))
@@ -183,7 +183,7 @@ async def test_an_async_generator_closed_half_way_closes_the_inner_one() -> None
 async def test_asend_and_athrow_pass_through() -> None:
     @gnomon.observe(name="echo")
     async def echo() -> Any:
-        heard = []
+        heard: list[Any] = []
         while True:
             try:
                 heard.append((yield list(heard)))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import openai
 import pytest
@@ -14,7 +15,7 @@ from tests.sdk.conftest import Start
 import gnomon
 
 QUESTION = "Где мой заказ A-10442?"
-MESSAGES = [{"role": "user", "content": QUESTION}]
+MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,11 @@
 """The queue: bounds, order, marks, and re-entry from destructors."""
 
-import gc
+import sys
 import threading
+from types import FrameType
+from typing import Any
 
+from gnomon import _outbox
 from gnomon._outbox import Limits, Outbox, Parcel
 
 
@@ -80,27 +83,32 @@ def test_what_was_discarded_is_gone_and_settling_it_later_changes_nothing() -> N
     assert (queue.held_items, queue.held_bytes, queue.empty) == (0, 0, True)
 
 
-def test_a_destructor_that_puts_in_the_middle_of_a_put_neither_hangs_nor_miscounts() -> None:
+def test_a_put_may_be_interrupted_by_another_at_every_instruction() -> None:
+    # What destructors (of abandoned streams) and signal handlers do to the thread they interrupt.
     queue = outbox(max_bytes=10**9, max_items=10**6)
+    interruptions = 0
 
-    class PutsWhenItDies:
-        def __init__(self) -> None:
-            self.itself = self
+    def interrupt(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal interruptions
+        if frame.f_code.co_filename != _outbox.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            interruptions += queue.put(parcel(-1))
+        return interrupt
 
-        def __del__(self) -> None:
-            queue.put(parcel(-1))
-
-    threshold = gc.get_threshold()
-    gc.set_threshold(1, 1, 1)
+    taken: list[Parcel] = []
+    sys.settrace(interrupt)
     try:
-        for number in range(2_000):
-            PutsWhenItDies()
+        for number in range(20):
             queue.put(parcel(number))
+            some = queue.take(3, 1_000)
+            queue.settle(some)
+            taken += some
     finally:
-        gc.set_threshold(*threshold)
-    gc.collect()
-    taken = queue.take(10**6, 10**9)
-    assert len(taken) == 4_000
-    assert (queue.held_items, queue.held_bytes) == (4_000, 40_000)
-    queue.settle(taken)
+        sys.settrace(None)
+    rest = queue.take(10**6, 10**9)
+    queue.settle(rest)
+    assert interruptions > 1_000
+    assert len(taken) + len(rest) == 20 + interruptions
     assert (queue.held_items, queue.held_bytes, queue.empty) == (0, 0, True)
