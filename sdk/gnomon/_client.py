@@ -17,6 +17,7 @@ from gnomon._exporter import Exporter
 from gnomon._guard import Guard, logger
 from gnomon._identity import resource_of
 from gnomon._instrument import Instrumentation, content_switches
+from gnomon._libraries import EXTRAS
 from gnomon._processor import GnomonSpanProcessor
 from gnomon._settings import Settings, resolve
 from gnomon._sink import Sink
@@ -155,14 +156,15 @@ def _restore_environment(before: Mapping[str, str | None]) -> None:
 
 def _say_what_runs(client: Client) -> None:
     settings, instrumentation = client.settings, client.instrumentation
-    waiting = [f"{library} (as soon as imported)" for library in instrumentation.waiting]
-    instrumented = "; ".join(instrumentation.active + waiting) or "nothing"
-    if settings.instrument and instrumented == "nothing":
-        instrumented += ", no instrumentor of an installed library was found: pip install 'gnomon[openai]'"
+    for library in instrumentation.missing:
+        extra = f"pip install 'gnomon[{library}]'" if library in EXTRAS else "install one"
+        logger.warning(
+            "gnomon: no instrumentor for %s is installed, its calls are not seen: %s", library, extra
+        )
     logger.info(
         "gnomon %s: sending to %s; content: %s; instrumented: %s",
         version(),
         settings.endpoint,
         settings.capture_content,
-        instrumented,
+        "; ".join(instrumentation.active + instrumentation.waiting) or "nothing",
     )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Event
 from typing import Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -82,6 +83,9 @@ class Delivery:
     def deliver(self, parcels: Sequence[Parcel]) -> None:
         """Send everything in ``parcels``; returns when each is accepted, or dropped and counted."""
         self.done_in_batch = 0
+        if self._is_over():
+            self._drop("shutdown", sum(not isinstance(parcel.content, Event) for parcel in parcels))
+            return
         spans = [parcel.content for parcel in parcels if isinstance(parcel.content, ReadableSpan)]
         scores = [dict(parcel.content) for parcel in parcels if isinstance(parcel.content, dict)]
         if scores:

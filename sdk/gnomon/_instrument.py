@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from gnomon._guard import Guard
-from gnomon._libraries import GENAI_LIBRARIES, library_of
+from gnomon._libraries import EXTRAS, GENAI_LIBRARIES, library_of
 from gnomon._settings import AUTO
 
 GROUP: Final = "opentelemetry_instrumentor"
@@ -73,19 +73,30 @@ def _plain_name(name: str) -> str:
 
 @dataclass
 class Instrumentation:
-    """The instrumentors this process activated, and those that wait for their library to be imported."""
+    """The instrumentors this process activated.
+
+    Attributes:
+        active: what runs, in words.
+        waiting: what starts as soon as its library is imported, in words.
+        missing: libraries that no installed instrumentor covers.
+    """
 
     guard: Guard
     provider: object
     active: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     _instrumentors: list[Any] = field(default_factory=list)
     _stopped: bool = False
 
     def start(self, wanted: Sequence[str], unwanted: Sequence[str]) -> None:
         """Activate what is installed and asked for."""
-        points = entry_points(group=GROUP)
-        for library, candidates in choose(find_candidates(points), wanted, unwanted).items():
+        chosen = choose(find_candidates(entry_points(group=GROUP)), wanted, unwanted)
+        asked = EXTRAS if AUTO in wanted else tuple(map(_plain_name, wanted))
+        self.missing = [
+            name for name in asked if name not in chosen and _is_wanted_here(name, wanted, unwanted)
+        ]
+        for library, candidates in chosen.items():
             with self.guard.harmless(f"instrumenting {library}"):
                 self._start_one(library, candidates)
 
@@ -104,7 +115,7 @@ class Instrumentation:
         elif _is_installed(module):
             # Instrumentors import the library they are for, which may take a second: leave that to the host.
             if _when_imported(module, lambda: self._activate_late(library, candidates)):
-                self.waiting.append(library)
+                self.waiting.append(f"{candidates[0]} as soon as it is imported")
             else:
                 self._activate_first(candidates)
 
@@ -142,6 +153,13 @@ def _is_active(candidate: Candidate) -> bool:
     if candidate.entry_point.module not in sys.modules:
         return False
     return bool(getattr(candidate.entry_point.load()(), "is_instrumented_by_opentelemetry", False))
+
+
+def _is_wanted_here(library: str, wanted: Sequence[str], unwanted: Sequence[str]) -> bool:
+    """Whether a library without an instrumentor is worth a warning: asked for by name, or installed."""
+    if library in map(_plain_name, unwanted):
+        return False
+    return AUTO not in wanted or _is_installed(GENAI_LIBRARIES[library])
 
 
 def _is_installed(module: str) -> bool:

@@ -59,6 +59,9 @@ GENAI_LIBRARIES: Final[dict[str, str]] = {
 }
 """Library as its instrumentors call it, without dashes → module whose import means it is in use."""
 
+EXTRAS: Final = ("openai",)
+"""Libraries whose instrumentor an extra of this distribution brings along."""
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:

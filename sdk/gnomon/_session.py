@@ -6,7 +6,7 @@ tasks, ``asyncio.to_thread``, OpenTelemetry's threading instrumentation, or `car
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import Token, copy_context
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, ParamSpec, TypeVar
@@ -15,6 +15,7 @@ from opentelemetry import context as otel_context
 
 from gnomon import _values
 from gnomon._runtime import runtime
+from gnomon._scope import Scope
 from gnomon_schemas import attributes as names
 
 _KEY: Final = otel_context.create_key("gnomon.session")
@@ -51,20 +52,20 @@ class SessionScope:
 
     def __init__(self, attributes: Mapping[str, _values.Attribute]) -> None:
         self._attributes = attributes
-        self._tokens: list[Token[otel_context.Context]] = []
+        self._scopes: list[Scope] = []
 
     def __enter__(self) -> "SessionScope":
         with runtime.guard.harmless("session"):
             stamp = Stamp(_merged(current_stamp(), self._attributes))
-            self._tokens.append(otel_context.attach(otel_context.set_value(_KEY, stamp)))
+            self._scopes.append(Scope(otel_context.set_value(_KEY, stamp)))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with runtime.guard.harmless("session"):
-            if self._tokens:
-                otel_context.detach(self._tokens.pop())
+            if self._scopes:
+                self._scopes.pop().leave()
 
 
 def session(

@@ -2,18 +2,17 @@
 
 import traceback
 from collections.abc import Mapping
-from contextvars import Token
 from os import getpid
 from types import TracebackType
 from typing import Final
 
-from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import Status, StatusCode
 
 from gnomon import _values
 from gnomon._errors import UsageError
 from gnomon._runtime import runtime
+from gnomon._scope import Scope
 from gnomon_schemas import attributes as names
 
 _MAX_MESSAGE_CHARS: Final = 4_096
@@ -28,9 +27,8 @@ class SpanHandle:
         self._kind = kind
         self._attributes = attributes
         self._span: trace.Span = trace.INVALID_SPAN
-        self._token: Token[otel_context.Context] | None = None
+        self._scope: Scope | None = None
         self._pid = 0
-        self._cancelled = False
 
     @property
     def trace_id(self) -> str | None:
@@ -87,14 +85,14 @@ class SpanHandle:
         """Make this span the current one; a generator does so before each of its steps."""
         with runtime.guard.harmless("entering a span"):
             if self._span is not trace.INVALID_SPAN:
-                self._token = otel_context.attach(trace.set_span_in_context(self._span))
+                self._scope = Scope(trace.set_span_in_context(self._span))
 
     def pause(self) -> None:
         """Make the span before this one current again."""
         with runtime.guard.harmless("leaving a span"):
-            token, self._token = self._token, None
-            if token is not None:
-                otel_context.detach(token)
+            scope, self._scope = self._scope, None
+            if scope is not None:
+                scope.leave()
 
     def end(self) -> None:
         """End the span."""

@@ -192,7 +192,25 @@ def test_a_library_is_instrumented_when_it_is_imported(
         installed, "openinference-instrumentation-replicate", "replicate", "gnomon_test_late:Instrumentor"
     )
     start(instrument=["replicate"])
-    assert "replicate (as soon as imported)" in log_of(caplog)
+    assert "replicate (openinference-instrumentation-replicate 1.0) as soon as it is imported" in log_of(
+        caplog
+    )
     assert "gnomon_test_late" not in sys.modules
     __import__("replicate")
     assert sys.modules["gnomon_test_late"].Instrumentor().is_instrumented_by_opentelemetry
+
+
+def test_a_library_without_an_instrumentor_is_pointed_out(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(instrument=["spam"])
+    assert "no instrumentor for spam is installed, its calls are not seen" in log_of(caplog)
+    gnomon.shutdown()
+    caplog.clear()
+    # As in an environment that has openai, but not the extra.
+    monkeypatch.setattr("gnomon._instrument.entry_points", lambda group: [])
+    start(instrument="auto")
+    assert (
+        "no instrumentor for openai is installed, its calls are not seen: pip install 'gnomon[openai]'"
+        in log_of(caplog)
+    )

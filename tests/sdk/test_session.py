@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -163,3 +164,24 @@ def test_a_session_can_be_entered_again() -> None:
         work("b")
     assert stamped(captured, "a") == {"user.id": "u1"}
     assert stamped(captured, "b") == {}
+
+
+def test_entered_and_left_in_different_contexts_it_stays_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    # Web frameworks do that to generator dependencies: each half runs in a context of its own.
+    scope, handle = gnomon.session(user="u1"), gnomon.span("request")
+    with testing.capture() as captured:
+        entered = copy_context()
+        entered.run(scope.__enter__)
+        entered.run(handle.__enter__)
+        copied = entered.copy()
+        copied.run(handle.__exit__, None, None, None)
+        copied.run(scope.__exit__, None, None, None)
+        copied.run(work, "after")
+        handle = gnomon.span("elsewhere")
+        copy_context().run(handle.__enter__)
+        copy_context().run(handle.__exit__, None, None, None)
+    assert stamped(captured, "request") == {"user.id": "u1"}
+    assert stamped(captured, "after") == {}
+    assert captured.span("after").parent is None
+    assert captured.span("elsewhere")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
