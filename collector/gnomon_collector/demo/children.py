@@ -1,5 +1,6 @@
 """Child processes of the demo: starting them, and ending them whatever happens to the parent."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Final
 
 _TERMINATE_S: Final = 8.0
+_STANDARD_INPUT: Final = 0
 
 
 class Child:
@@ -70,7 +72,8 @@ def when_parent_exits(act: Callable[[], None]) -> None:
     """Call `act` from a thread once standard input, which a `Child`'s parent holds open, closes."""
 
     def wait() -> None:
-        while sys.stdin.buffer.read(1024):
+        # Not sys.stdin: its lock, held by a thread that waits, aborts the interpreter at exit.
+        while os.read(_STANDARD_INPUT, 1024):
             pass
         act()
 

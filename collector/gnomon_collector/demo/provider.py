@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import functools
 import json
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from hashlib import sha256
@@ -162,13 +163,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     seed = Random().getrandbits(32) if options.seed is None else options.seed
     app = make_provider_app(seed=seed, latency_scale=options.latency_scale, error_rate=options.error_rate)
     # Connections that the app cuts on purpose are no errors worth a stack trace.
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=options.port, log_level="critical", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
     if options.watch_parent:
         when_parent_exits(functools.partial(setattr, server, "should_exit", True))
-    server.run()
+    # Bound here, since at that log level uvicorn would not say why it could not.
+    with socket.create_server(("127.0.0.1", options.port)) as listener:
+        server.run(sockets=[listener])
 
 
 def _parser() -> argparse.ArgumentParser:
