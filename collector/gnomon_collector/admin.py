@@ -22,6 +22,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
+from gnomon_collector.bearer import presented_key
 from gnomon_collector.errors import BadRequest, GnomonError, MigrationError, StoreError, StoreUnavailable
 from gnomon_collector.store.access import KeyInfo, KeyRing, create_key, list_keys, revoke_key
 from gnomon_collector.store.engine import ANSWER_FORMATS, Store
@@ -186,18 +187,6 @@ def _admin_only(parts: AdminParts) -> Callable[[Request], None]:
             raise HTTPException(403, f"This needs a key of scope admin; this one has scope {info.scope}.")
 
     return check
-
-
-def presented_key(headers: Mapping[str, str]) -> str:
-    """Return the key that a request shows, "" for none.
-
-    Args:
-        headers: of the request, looked up without regard to case
-    """
-    kind, _, key = headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer" and key.strip():
-        return key.strip()
-    return headers.get("x-gnomon-api-key", "").strip()
 
 
 class _Route(APIRoute):

@@ -63,6 +63,9 @@ SIMULATED: Final = "gnomon.simulated"
 STATUS: Final = "gnomon.status"
 """ok, error or cancelled, said by Gnomon's own SDK where OTLP's status has no word for it."""
 
+TRUNCATED: Final = "gnomon.truncated"
+"""true on a span of which the SDK had to shorten or leave out a value."""
+
 SPAN_KINDS: Final = (
     "generation",
     "embedding",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
@@ -118,7 +118,7 @@ def _tier_starts(price: object) -> Iterable[int]:
     return [tier.start for tier in getattr(price, "tiers", [])]
 
 
-def _at_tier(price: object, start: int) -> float | None:
+def _at_tier(price: Any, start: int) -> float | None:
     if price is None:
         return None
     base = getattr(price, "base", price)

@@ -56,6 +56,8 @@ _NOISE = re.compile(r"(?:Code: \d+\. )?DB::Exception: |\s*\(version [^()]*(?:\([
 # What the parser would have liked instead fills a screen; the scope repeats the query with its values.
 _SCOPE = re.compile(r":? In scope .*", re.DOTALL)
 _EXPECTED = re.compile(r"\. Expected one of: .{120,}", re.DOTALL)
+_UNPARSED_VALUE = re.compile(r"\b([Vv]alue) .* (cannot be parsed as)", re.DOTALL)
+_MAX_MESSAGE_CHARACTERS = 500
 _TRAILING_NAME = re.compile(r"\s*\(([A-Z][A-Z0-9_]+)\)\.?\s*$")
 
 
@@ -159,8 +161,8 @@ def _clean(text: str) -> tuple[str, str]:
     names = _TRAILING_NAME.findall(message)
     while _TRAILING_NAME.search(message):
         message = _TRAILING_NAME.sub("", message)
-    message = _EXPECTED.sub("", _SCOPE.sub("", message))
-    return message.rstrip(". ") + ".", names[-1] if names else ""
+    message = _UNPARSED_VALUE.sub(r"\1 \2", _EXPECTED.sub("", _SCOPE.sub("", message)))
+    return message[:_MAX_MESSAGE_CHARACTERS].rstrip(". ") + ".", names[-1] if names else ""
 
 
 def _transport_reason(error: BaseException) -> str:

@@ -37,6 +37,7 @@ ANSWER_FORMATS: Mapping[str, str] = {
     "json_lines": "JSONEachRow",
     "table": "JSONCompactEachRowWithNamesAndTypes",
 }
+_SELECT = re.compile(r"[\s(]*(?:SELECT|WITH)\b", re.IGNORECASE)
 _FORMAT_CLAUSE = re.compile(r"\bFORMAT\s+\w+\s*;?\s*$", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -138,8 +139,10 @@ class Store:
         with errors_translated(self.place):
             client = self._checked_client(sql, parameters)
             result = client.query(sql, _bound(parameters), settings=_bound(settings))
-            rows = [tuple(row) for row in result.result_rows]
-        return QueryResult(tuple(result.column_names), tuple(t.name for t in result.column_types), rows)
+            columns, types = tuple(result.column_names), tuple(kind.name for kind in result.column_types)
+            if not columns and _SELECT.match(sql):
+                columns, types = _described(client, sql, parameters)
+            return QueryResult(columns, types, [tuple(row) for row in result.result_rows])
 
     def query_text(
         self, sql: str, parameters: Mapping[str, object] | None = None, fmt: str = "CSVWithNames"
@@ -283,15 +286,29 @@ def check_bound(sql: str, parameters: Mapping[str, object] | None) -> None:
     clickhouse-connect formats values into the text when it finds no ``{name:Type}``. That must not happen.
 
     Raises:
-        ValueError: a parameter has no ``{name:Type}`` in the SQL
+        ValueError: a parameter has no ``{name:Type}`` in the SQL, or is a dict, which would be bound as JSON
     """
-    for name in parameters or ():
+    for name, value in (parameters or {}).items():
+        if isinstance(value, dict):
+            raise ValueError(
+                f"Parameter {name!r} is a dict: bind its keys and values as arrays (mapFromArrays)"
+            )
         if not _IDENTIFIER.fullmatch(name) or not re.search(r"\{\s*" + name + r"\s*:", sql):
             raise ValueError(f"Parameter {name!r} is not in the SQL as {{{name}:Type}}")
 
 
 def _bound(values: Mapping[str, object] | None) -> dict[str, object] | None:
     return dict(values) if values else None
+
+
+def _described(
+    client: Client, sql: str, parameters: Mapping[str, object] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return names and types of the columns of `sql`: chDB leaves them out of an answer without rows."""
+    names, types = client.query(
+        f"DESCRIBE TABLE ({sql.rstrip().rstrip(';')}\n)", _bound(parameters)
+    ).result_columns[:2]
+    return tuple(names), tuple(types)
 
 
 def _native_block(

@@ -34,8 +34,7 @@ CREATE TABLE calls_per_minute{on_cluster}
 )
 ENGINE = {engine}ReplacingMergeTree(version)
 PARTITION BY toMonday(time)
-ORDER BY (project, time, service_name, environment, kind, provider, model, prompt_name, prompt_version, status, error_type, cache_status)
-TTL time + INTERVAL 14 DAY;
+ORDER BY (project, time, service_name, environment, kind, provider, model, prompt_name, prompt_version, status, error_type, cache_status);
 
 -- The same per hour, derived from the minutes, kept for good.
 CREATE TABLE calls_per_hour{on_cluster} AS calls_per_minute

@@ -1,0 +1,179 @@
+"""The thread that carries requests from the inbox to the database.
+
+Order of things, each step of which may be cut off and done again: insert the batch, flatten what the database
+could not decode, price models seen for the first time, mark duplicates, and only then forget the requests.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gnomon_collector.errors import StoreError, StoreUnavailable
+from gnomon_collector.ingest.flatten import flatten_request
+from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest, minute_time
+from gnomon_collector.ingest.requests import decompress
+from gnomon_collector.store import ingest
+from gnomon_collector.store.engine import Store
+from gnomon_schemas.otlp import encode_envelope
+from gnomon_schemas.prices import Price, price_list_version
+
+_log = logging.getLogger(__name__)
+
+PriceList = Callable[[str, str], Sequence[Price]]
+"""(provider, model) -> its price periods, empty when unknown."""
+
+_BATCH_BYTES = 24 * 1024**2
+# A flush costs the database some 150 ms whatever its size, so a trickle is gathered a little first.
+_PAUSE_S = 0.35
+_FIRST_RETRY_S = 0.5
+_LAST_RETRY_S = 15.0
+_WAIT_S = 1.0
+
+
+@dataclass
+class FlushStats:
+    """What the flusher did since the start. Read by any thread, written by the flusher alone."""
+
+    batches: int = 0
+    requests: int = 0
+    spans: int = 0
+    quarantined: int = 0
+    failures: int = 0
+    busy_s: float = 0.0
+    last_error: str = ""
+
+
+class Flusher:
+    """Start it once; `stop` finishes the batch under way."""
+
+    def __init__(self, inbox: Inbox, store: Store, price_list: PriceList) -> None:
+        self.stats = FlushStats()
+        self._inbox = inbox
+        self._store = store
+        self._price_list = price_list
+        self._priced: set[tuple[str, str]] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gnomon-flusher", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the batch under way. What is left waits in the inbox for the next start."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        retry_s = _FIRST_RETRY_S
+        while not self._stopping.is_set():
+            if not self._inbox.wait_for_requests(_WAIT_S):
+                continue
+            started = time.monotonic()
+            try:
+                self._flush_oldest()
+                retry_s = _FIRST_RETRY_S
+            except Exception as error:
+                self._note_failure(error)
+                self._stopping.wait(retry_s)
+                retry_s = min(2 * retry_s, _LAST_RETRY_S)
+            self.stats.busy_s += time.monotonic() - started
+            self._stopping.wait(_PAUSE_S - (time.monotonic() - started))
+
+    def _note_failure(self, error: Exception) -> None:
+        self.stats.failures += 1
+        self.stats.last_error = str(error)
+        self._inbox.wake()
+        if isinstance(error, StoreUnavailable):
+            _log.warning("The database does not take spans now, they wait in the inbox: %s", error)
+        else:
+            _log.exception("Writing spans failed, they wait in the inbox")
+
+    def _flush_oldest(self) -> None:
+        requests = self._inbox.oldest(0, _BATCH_BYTES)
+        if requests:
+            self._flush(requests)
+
+    def _flush(self, requests: Sequence[ReceivedRequest]) -> None:
+        """Write requests; what the database refuses is halved until the one at fault stands alone."""
+        batch = _batch(requests)
+        try:
+            self._write(batch, requests)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            if len(requests) > 1:
+                middle = len(requests) // 2
+                self._flush(requests[:middle])
+                self._flush(requests[middle:])
+                return
+            self._set_aside(requests[0], error)
+            return
+        self._inbox.forget(requests)
+        self.stats.batches += 1
+        self.stats.requests += len(requests)
+        self.stats.spans += batch.spans
+
+    def _set_aside(self, request: ReceivedRequest, error: StoreError) -> None:
+        _log.error(
+            "The database refuses a request of project %s, it is set aside: %s", request.project, error
+        )
+        self._inbox.quarantine(request, str(error))
+        self.stats.quarantined += 1
+
+    def _write(self, batch: ingest.Batch, requests: Sequence[ReceivedRequest]) -> None:
+        bodies = [decompress(request.body, request.encoding, _UNLIMITED) for request in requests]
+        ingest.insert_batch(self._store, _envelopes(batch, requests, bodies))
+        report = ingest.report_batch(self._store, batch)
+        if report.spans < batch.spans:
+            report = self._write_flattened(batch, requests, bodies) or report
+        self._price(batch, report)
+        for project in report.projects_seen_twice:
+            ingest.mark_duplicates(self._store, batch, project)
+
+    def _write_flattened(
+        self, batch: ingest.Batch, requests: Sequence[ReceivedRequest], bodies: Sequence[bytes]
+    ) -> ingest.BatchReport | None:
+        """Insert once more, flattened, the requests whose values nest too deep for the database."""
+        flattened = [(request, flatten_request(body)) for request, body in zip(requests, bodies, strict=True)]
+        deep = [(request, body) for request, body in flattened if body is not None]
+        if not deep:
+            return None
+        ingest.insert_batch(
+            self._store, _envelopes(batch, [request for request, _ in deep], [body for _, body in deep])
+        )
+        return ingest.report_batch(self._store, batch)
+
+    def _price(self, batch: ingest.Batch, report: ingest.BatchReport) -> None:
+        if self._priced is None:
+            self._priced = ingest.priced_models(self._store)
+        for provider, model in sorted(report.unpriced - self._priced):
+            periods = self._price_list(provider, model)
+            ingest.save_prices(self._store, provider, model, periods, price_list_version())
+            ingest.price_batch(self._store, batch, provider, model, periods, price_list_version())
+            self._priced.add((provider, model))
+
+
+_UNLIMITED = 2**40  # the limit was held when the request was taken in
+
+
+def _batch(requests: Sequence[ReceivedRequest]) -> ingest.Batch:
+    return ingest.Batch(
+        id=uuid.uuid4().hex,
+        projects=sorted({request.project for request in requests}),
+        minutes={minute_time(minute) for request in requests for minute in request.minutes},
+        spans=sum(request.spans for request in requests),
+    )
+
+
+def _envelopes(batch: ingest.Batch, requests: Sequence[ReceivedRequest], bodies: Sequence[bytes]) -> bytes:
+    return b"".join(
+        encode_envelope(request.project, request.received_at_ns, batch.id, body)
+        for request, body in zip(requests, bodies, strict=True)
+    )

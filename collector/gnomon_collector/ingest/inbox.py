@@ -1,0 +1,348 @@
+"""The durable inbox: what is acknowledged is here, on stable storage, until the database has it.
+
+SQLite in WAL mode with ``synchronous=FULL``: a commit returns after fsync. One thread writes, and commits
+together whatever has gathered meanwhile (group commit), so that many small requests share one fsync.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gnomon_collector.errors import StoreUnavailable
+
+_log = logging.getLogger(__name__)
+
+_DDL = """
+CREATE TABLE IF NOT EXISTS requests (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    project TEXT NOT NULL,
+    received_at_ns INTEGER NOT NULL,
+    encoding TEXT NOT NULL,
+    spans INTEGER NOT NULL,
+    minutes TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS quarantine (
+    id INTEGER PRIMARY KEY,
+    project TEXT NOT NULL,
+    received_at_ns INTEGER NOT NULL,
+    encoding TEXT NOT NULL,
+    spans INTEGER NOT NULL,
+    minutes TEXT NOT NULL,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS touched_minutes (
+    project TEXT NOT NULL,
+    minute INTEGER NOT NULL,
+    touch INTEGER NOT NULL,
+    PRIMARY KEY (project, minute)
+) WITHOUT ROWID;
+"""
+_INSERT = (
+    "INSERT INTO requests (project, received_at_ns, encoding, spans, minutes, body) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_OLDEST = (
+    "SELECT id, project, received_at_ns, encoding, spans, minutes, body FROM requests"
+    " WHERE id > ? ORDER BY id"
+)
+_QUARANTINE = (
+    "INSERT OR REPLACE INTO quarantine"
+    " SELECT id, project, received_at_ns, encoding, spans, minutes, body, ? FROM requests WHERE id = ?"
+)
+_TOUCH = (
+    "INSERT INTO touched_minutes VALUES (?, ?, ?)"
+    " ON CONFLICT (project, minute) DO UPDATE SET touch = excluded.touch"
+)
+_BUSY_TIMEOUT_S = 30.0
+_PAGE_BYTES = 65536
+_CACHE_KIB = 8192
+_MAX_GROUP_BYTES = 32 * 1024**2
+
+
+class InboxFull(StoreUnavailable):
+    """The inbox holds as many bytes as it may; the client should try again later."""
+
+
+@dataclass(frozen=True)
+class ReceivedRequest:
+    """An accepted export request.
+
+    Attributes:
+        project: tenant, from the key
+        received_at_ns: nanoseconds since 1970
+        encoding: content encoding of `body`: "" or "gzip"
+        spans: spans in it
+        minutes: minutes since 1970 in which its spans start
+        body: ``ExportTraceServiceRequest``, protobuf, as received
+        id: place in the inbox; 0 before it is there
+    """
+
+    project: str
+    received_at_ns: int
+    encoding: str
+    spans: int
+    minutes: frozenset[int]
+    body: bytes
+    id: int = 0
+
+
+@dataclass(frozen=True)
+class TouchedMinutes:
+    """Minutes whose rollups are out of date.
+
+    Attributes:
+        minutes: (project, minute in UTC)
+        touch: the newest touch among them; minutes touched later stay out of date
+    """
+
+    minutes: tuple[tuple[str, datetime], ...]
+    touch: int
+
+
+_Write = Callable[[sqlite3.Connection], None]
+
+
+@dataclass(frozen=True)
+class _Task:
+    write: _Write
+    size_bytes: int
+    done: Future[None]
+
+
+class Inbox:
+    """Safe to use from any thread. Closed, it finishes what was put."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        """Open or create the inbox.
+
+        Args:
+            path: file of the inbox; SQLite keeps its log beside it.
+            max_bytes: most bytes of bodies it holds, beyond which `put` is refused.
+        """
+        self.max_bytes = max_bytes
+        self._path = path
+        self._tasks: deque[_Task] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        self._arrived = threading.Event()
+        with closing(self._connect()) as connection:
+            connection.executescript(_DDL)
+            row = connection.execute("SELECT ifnull(sum(length(body)), 0), count(*) FROM requests").fetchone()
+        self._waiting_bytes, self._waiting_requests = int(row[0]), int(row[1])
+        if self._waiting_requests:
+            self._arrived.set()
+        self._writer = threading.Thread(target=self._write_groups, name="gnomon-inbox", daemon=True)
+        self._writer.start()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of bodies acknowledged and not yet in the database."""
+        return self._waiting_bytes
+
+    @property
+    def waiting_requests(self) -> int:
+        """Requests acknowledged and not yet in the database."""
+        return self._waiting_requests
+
+    def put(self, request: ReceivedRequest) -> Future[None]:
+        """Take in a request. It may be acknowledged once the future is done without an exception.
+
+        Raises:
+            InboxFull: at once, nothing was taken in.
+
+        The future fails with `StoreUnavailable` when the disk did not take it.
+        """
+        size_bytes = len(request.body)
+        with self._changed:
+            if self._waiting_bytes + size_bytes > self.max_bytes:
+                raise InboxFull(
+                    f"The inbox holds {self._waiting_bytes} of {self.max_bytes} bytes that the database has"
+                    " not taken yet. Try again later; if it stays so, see `gnomon status`."
+                )
+            self._waiting_bytes += size_bytes
+            self._waiting_requests += 1
+        return self._submit(lambda connection: _insert(connection, request), size_bytes)
+
+    def wait_for_requests(self, timeout_s: float) -> bool:
+        """Wait until there is a request that `oldest` has not handed out; False after the time-out."""
+        return self._arrived.wait(timeout_s)
+
+    def wake(self) -> None:
+        """Have `wait_for_requests` return at once: what `oldest` handed out was not dealt with."""
+        self._arrived.set()
+
+    def oldest(self, after_id: int, max_bytes: int) -> list[ReceivedRequest]:
+        """Return the oldest requests after `after_id`, at least one if there is any, up to `max_bytes`."""
+        self._arrived.clear()
+        found: list[ReceivedRequest] = []
+        size_bytes = 0
+        with (
+            closing(self._connect()) as connection,
+            closing(connection.execute(_OLDEST, (after_id,))) as rows,
+        ):
+            for id_, project, received_at_ns, encoding, spans, minutes, body in rows:
+                if found and size_bytes + len(body) > max_bytes:
+                    self._arrived.set()
+                    break
+                size_bytes += len(body)
+                found.append(
+                    ReceivedRequest(
+                        project, received_at_ns, encoding, spans, _minutes_from_text(minutes), body, id_
+                    )
+                )
+        return found
+
+    def forget(self, requests: Collection[ReceivedRequest]) -> None:
+        """Drop requests that are in the database, and note that their minutes need new rollups."""
+        ids = [(request.id,) for request in requests]
+        touch = time.time_ns()
+        minutes = {(request.project, minute, touch) for request in requests for minute in request.minutes}
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM requests WHERE id = ?", ids)
+            connection.executemany(_TOUCH, minutes)
+
+        self._submit(write, 0).result()
+        self._release(requests)
+
+    def quarantine(self, request: ReceivedRequest, reason: str) -> None:
+        """Set a request aside that the database does not take, so that it stops nothing else."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(_QUARANTINE, (reason, request.id))
+            connection.execute("DELETE FROM requests WHERE id = ?", (request.id,))
+
+        self._submit(write, 0).result()
+        self._release([request])
+
+    def quarantined(self) -> int:
+        """Return how many requests are set aside."""
+        with closing(self._connect()) as connection:
+            return int(connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
+
+    def touched_minutes(self, limit: int) -> TouchedMinutes:
+        """Return minutes whose rollups are out of date, newest first, at most `limit`."""
+        with closing(self._connect()) as connection:
+            rows = connection.execute(
+                "SELECT project, minute, touch FROM touched_minutes ORDER BY minute DESC LIMIT ?", (limit,)
+            ).fetchall()
+        return TouchedMinutes(
+            tuple((str(project), minute_time(minute)) for project, minute, _ in rows),
+            max((int(touch) for _, _, touch in rows), default=0),
+        )
+
+    def forget_touched(self, touched: TouchedMinutes) -> None:
+        """Note that the rollups of these minutes are up to date, unless touched again meanwhile."""
+        keys = [
+            (project, int(minute.timestamp()) // 60, touched.touch) for project, minute in touched.minutes
+        ]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "DELETE FROM touched_minutes WHERE project = ? AND minute = ? AND touch <= ?", keys
+            )
+
+        self._submit(write, 0).result()
+
+    def close(self) -> None:
+        """Commit what was put and close. Doing so twice does no harm."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._writer.join()
+
+    def _release(self, requests: Iterable[ReceivedRequest]) -> None:
+        sizes = [len(request.body) for request in requests]
+        with self._changed:
+            self._waiting_bytes -= sum(sizes)
+            self._waiting_requests -= len(sizes)
+
+    def _submit(self, write: _Write, size_bytes: int) -> Future[None]:
+        task = _Task(write, size_bytes, Future())
+        with self._changed:
+            if self._closing:
+                task.done.set_exception(StoreUnavailable("The collector is stopping. Try again later."))
+                return task.done
+            self._tasks.append(task)
+            self._changed.notify()
+        return task.done
+
+    def _write_groups(self) -> None:
+        with closing(self._connect()) as connection:
+            while group := self._next_group():
+                self._commit(connection, group)
+
+    def _next_group(self) -> list[_Task]:
+        """Wait for tasks and take what has gathered; empty when closed and all done."""
+        with self._changed:
+            while not self._tasks and not self._closing:
+                self._changed.wait()
+            group: list[_Task] = []
+            size_bytes = 0
+            while self._tasks and size_bytes < _MAX_GROUP_BYTES:
+                group.append(self._tasks.popleft())
+                size_bytes += group[-1].size_bytes
+            return group
+
+    def _commit(self, connection: sqlite3.Connection, group: list[_Task]) -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for task in group:
+                task.write(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._fail(connection, group, error)
+            return
+        if any(task.size_bytes for task in group):
+            self._arrived.set()
+        for task in group:
+            task.done.set_result(None)
+
+    def _fail(self, connection: sqlite3.Connection, group: list[_Task], error: sqlite3.Error) -> None:
+        _log.error("The inbox %s cannot be written: %s. Free disk space or mend the disk.", self._path, error)
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        with self._changed:
+            self._waiting_bytes -= sum(task.size_bytes for task in group)
+            self._waiting_requests -= sum(1 for task in group if task.size_bytes)
+        failure = StoreUnavailable(f"The inbox cannot be written: {error}. Try again later.")
+        for task in group:
+            task.done.set_exception(failure)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        return connection
+
+
+def minute_time(minute: int) -> datetime:
+    """Return the time (UTC) of a minute counted from 1970."""
+    return datetime.fromtimestamp(minute * 60, UTC)
+
+
+def _insert(connection: sqlite3.Connection, request: ReceivedRequest) -> None:
+    minutes = ",".join(map(str, sorted(request.minutes)))
+    connection.execute(
+        _INSERT,
+        (request.project, request.received_at_ns, request.encoding, request.spans, minutes, request.body),
+    )
+
+
+def _minutes_from_text(text: str) -> frozenset[int]:
+    return frozenset(map(int, text.split(","))) if text else frozenset()

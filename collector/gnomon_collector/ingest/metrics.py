@@ -1,0 +1,59 @@
+"""What Prometheus reads at ``GET /metrics``. Names and counts only, nothing of a request's content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gnomon_collector.ingest.flusher import FlushStats
+from gnomon_collector.ingest.inbox import Inbox
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class IngestMetrics:
+    """The counters of one collector."""
+
+    def __init__(self, inbox: Inbox, flushed: FlushStats) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_Gauges(inbox, flushed))
+        self.requests = Counter(
+            "gnomon_ingest_requests", "Requests answered", ["route", "code"], registry=self._registry
+        )
+        self.spans = Counter("gnomon_ingest_spans", "Spans acknowledged", registry=self._registry)
+        self.rejected_spans = Counter(
+            "gnomon_ingest_rejected_spans", "Spans left out of accepted requests", registry=self._registry
+        )
+        self.ack_seconds = Histogram(
+            "gnomon_ingest_ack_seconds", "Time from request to acknowledgement", registry=self._registry
+        )
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Gauges(Collector):
+    """Reads the state of inbox and flusher when asked."""
+
+    def __init__(self, inbox: Inbox, flushed: FlushStats) -> None:
+        self._inbox = inbox
+        self._flushed = flushed
+
+    def collect(self) -> Iterable[Metric]:
+        inbox, flushed = self._inbox, self._flushed
+        yield GaugeMetricFamily(
+            "gnomon_inbox_bytes", "Acknowledged, not yet in the database", inbox.waiting_bytes
+        )
+        yield GaugeMetricFamily("gnomon_inbox_max_bytes", "Most bytes the inbox takes", inbox.max_bytes)
+        yield GaugeMetricFamily(
+            "gnomon_inbox_requests", "Acknowledged, not yet in the database", inbox.waiting_requests
+        )
+        yield GaugeMetricFamily("gnomon_quarantined_requests", "Requests set aside", inbox.quarantined())
+        yield CounterMetricFamily("gnomon_flush_spans", "Spans brought to the database", flushed.spans)
+        yield CounterMetricFamily("gnomon_flush_batches", "Batches brought to the database", flushed.batches)
+        yield CounterMetricFamily("gnomon_flush_failures", "Failed attempts to write", flushed.failures)
+        yield CounterMetricFamily("gnomon_flush_busy_seconds", "Time spent writing", flushed.busy_s)

@@ -1,0 +1,183 @@
+"""From the bytes of an export request to one that may be acknowledged.
+
+Bad protobuf must be found here: once in a batch it would spoil the whole of it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from gnomon_collector.errors import BadRequest
+from gnomon_schemas.normalise import EARLIEST, MAX_FUTURE_S
+
+_TRACE_ID_BYTES = 16
+_SPAN_ID_BYTES = 8
+_MINUTE_NS = 60 * 10**9
+_EARLIEST_NS = int(EARLIEST.timestamp()) * 10**9
+# Nesting of the messages whose number is bounded: request, resource spans, scope spans, spans.
+_REPEATED_FIELDS = (1, 2, 2)
+_LENGTH_DELIMITED = 2
+_FIXED_BYTES = {1: 8, 5: 4}
+
+
+class TooLarge(BadRequest):
+    """A request is larger than the collector takes. The message names the setting."""
+
+
+@dataclass(frozen=True)
+class CheckedRequest:
+    """A request that may be taken in.
+
+    Attributes:
+        body: the request without its rejected spans; the very bytes received when there are none
+        spans: spans in `body`
+        rejected: spans left out
+        reason: why, for the client
+        minutes: minutes since 1970 in which the spans start, as the database will have them
+    """
+
+    body: bytes
+    spans: int
+    rejected: int
+    reason: str
+    minutes: frozenset[int]
+
+
+def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
+    """Undo a content encoding ("" , "identity" or "gzip").
+
+    Raises:
+        BadRequest: unknown encoding, or not what it says it is.
+        TooLarge: more than `max_bytes` come out; no more than that is ever held.
+    """
+    if encoding in ("", "identity"):
+        return body
+    if encoding != "gzip":
+        raise BadRequest(f"Content-Encoding {encoding!r} is not supported: use gzip or none.")
+    decompressor = zlib.decompressobj(wbits=31)
+    try:
+        plain = decompressor.decompress(body, max_bytes + 1)
+    except zlib.error as error:
+        raise BadRequest(f"The body is not valid gzip: {error}.") from None
+    if len(plain) > max_bytes:
+        raise TooLarge(
+            f"The request is larger than {max_bytes} bytes after decompression: send fewer spans at a time,"
+            " or raise GNOMON_MAX_REQUEST_BYTES."
+        )
+    if not decompressor.eof:
+        raise BadRequest("The body is not valid gzip: it ends early.")
+    return plain
+
+
+def check_request(body: bytes, received_at_ns: int, max_spans: int) -> CheckedRequest:
+    """Check an ``ExportTraceServiceRequest``.
+
+    Args:
+        body: protobuf, not compressed.
+        received_at_ns: nanoseconds since 1970.
+        max_spans: most spans (and resources, and scopes) in one request.
+
+    Raises:
+        BadRequest: it is not valid protobuf of that type.
+        TooLarge: it has too many spans.
+    """
+    _check_count(body, max_spans)
+    try:
+        request = ExportTraceServiceRequest.FromString(body)
+    except DecodeError as error:
+        raise BadRequest(f"The body is not a valid ExportTraceServiceRequest: {error}.") from None
+    minutes = set()
+    spans = rejected = 0
+    latest_ns = received_at_ns + MAX_FUTURE_S * 10**9
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                if _has_valid_ids(span):
+                    start_ns = span.start_time_unix_nano
+                    minutes.add(
+                        (start_ns if _EARLIEST_NS <= start_ns <= latest_ns else received_at_ns) // _MINUTE_NS
+                    )
+                    spans += 1
+                else:
+                    rejected += 1
+    if not rejected:
+        return CheckedRequest(body, spans, 0, "", frozenset(minutes))
+    reason = f"{rejected} spans without a valid trace id (16 bytes) and span id (8 bytes) were left out."
+    return CheckedRequest(_without_invalid(request), spans, rejected, reason, frozenset(minutes))
+
+
+def _has_valid_ids(span: Span) -> bool:
+    return (
+        len(span.trace_id) == _TRACE_ID_BYTES
+        and len(span.span_id) == _SPAN_ID_BYTES
+        and any(span.trace_id)
+        and any(span.span_id)
+        and len(span.parent_span_id) in (0, _SPAN_ID_BYTES)
+    )
+
+
+def _without_invalid(request: ExportTraceServiceRequest) -> bytes:
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            valid = [span for span in scope_spans.spans if _has_valid_ids(span)]
+            del scope_spans.spans[:]
+            scope_spans.spans.extend(valid)
+    return bytes(request.SerializeToString())
+
+
+def _check_count(body: bytes, max_spans: int) -> None:
+    """Count on the wire, before decoding: the 2 bytes of an empty span take 170 decoded."""
+    if len(body) <= 2 * max_spans:
+        return
+    counts = [0, 0, 0]
+    try:
+        _count(memoryview(body), 0, counts, max_spans)
+    except IndexError:
+        raise BadRequest("The body is not a valid ExportTraceServiceRequest: it ends early.") from None
+
+
+def _count(message: memoryview, level: int, counts: list[int], max_spans: int) -> None:
+    position = 0
+    end = len(message)
+    while position < end:
+        tag, position = _varint(message, position)
+        wire_type = tag & 7
+        if wire_type == _LENGTH_DELIMITED:
+            size, position = _varint(message, position)
+            if tag >> 3 == _REPEATED_FIELDS[level]:
+                counts[level] += 1
+                if counts[level] > max_spans:
+                    raise TooLarge(
+                        f"The request has more than {max_spans} spans: send fewer at a time,"
+                        " or raise GNOMON_MAX_REQUEST_SPANS."
+                    )
+                if level + 1 < len(_REPEATED_FIELDS):
+                    _count(message[position : position + size], level + 1, counts, max_spans)
+            position += size
+        elif wire_type in _FIXED_BYTES:
+            position += _FIXED_BYTES[wire_type]
+        elif wire_type == 0:
+            _, position = _varint(message, position)
+        else:
+            raise BadRequest("The body is not a valid ExportTraceServiceRequest: unknown wire type.")
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    byte = message[position]
+    if byte < 0x80:
+        return byte, position + 1
+    value, shift = byte & 0x7F, 7
+    while True:
+        position += 1
+        byte = message[position]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position + 1
+        shift += 7
+        if shift > 63:
+            raise BadRequest("The body is not a valid ExportTraceServiceRequest: a number is too long.")

@@ -1,0 +1,297 @@
+"""The composition root: starts the parts in order, stops them in reverse.
+
+The collector and the dashboard each have an event loop, port and thread of their own, so that a slow page
+does not hold up an acknowledgement. Parts are named by import string and loaded only when wanted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from gnomon_collector.admin import AdminParts, InboxStatus, admin_router
+from gnomon_collector.errors import ConfigError
+from gnomon_collector.ingest.app import IngestParts, add_ingest_routes
+from gnomon_collector.ingest.authorize import Authorize, authorize_all, authorize_by_key
+from gnomon_collector.ingest.flusher import Flusher
+from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.metrics import IngestMetrics
+from gnomon_collector.ingest.rollup_worker import RollupWorker
+from gnomon_collector.runfile import DataDirLock, ServerFile, remove_server_file, write_server_file
+from gnomon_collector.settings import Settings
+from gnomon_collector.store.access import (
+    KeyRing,
+    create_key,
+    create_user,
+    list_keys,
+    list_users,
+    new_password,
+)
+from gnomon_collector.store.engine import Store, open_store
+from gnomon_collector.store.migrations import migrate
+from gnomon_schemas.prices import price_periods
+
+DASHBOARD = "gnomon_dashboard.app:create_dashboard"
+DEFAULT_PROJECT = "default"
+ADMIN_USER = "admin"
+
+_SECRET_FILE = "session-secret"
+_START_S = 30.0
+# A connection that is still open gets this long to finish when the server stops.
+_GRACE_S = 3
+
+
+def run(settings: Settings, parts: Sequence[str]) -> None:
+    """Run the server until SIGINT or SIGTERM.
+
+    Args:
+        settings: of this process.
+        parts: of ``collector``, ``dashboard``, ``jobs``.
+
+    Raises:
+        ConfigError: settings that do not go together, or a port is taken.
+        DataDirHeld: another process works in the data directory.
+        StoreError: the database cannot be opened or migrated.
+    """
+    _check(settings)
+    _configure_logging(settings)
+    stop = threading.Event()
+    with ExitStack() as stack:
+        _start(settings, parts, stack, stop)
+        _wait(stop)
+
+
+def _check(settings: Settings) -> None:
+    if settings.auth == "off" and not _is_loopback(settings.host):
+        raise ConfigError(
+            f"auth = off lets everybody in, so it works on loopback only, not on {settings.host}."
+            " Set --host 127.0.0.1, or leave authentication on."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _configure_logging(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: threading.Event) -> None:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    lock = DataDirLock.acquire(settings.data_dir)
+    stack.callback(lock.release)
+    store = stack.enter_context(open_store(settings.store_url, data_dir=settings.data_dir))
+    migrate(store, cluster=settings.cluster or None)
+    first = _first_credentials(store) if settings.auth == "on" else None
+    keys = stack.enter_context(KeyRing(store))
+    token = secrets.token_urlsafe(32)
+    servers = _Servers(settings, stack, stop)
+    http_url = ui_url = ""
+    if "collector" in parts:
+        app = _collector_app(settings, store, keys, token, stack)
+        http_url = servers.start("gnomon-http", app, settings.otlp_http_port, "--otlp-http-port")
+    if "dashboard" in parts:
+        dashboard = _dashboard_app(settings, store, http_url)
+        ui_url = servers.start("gnomon-ui", dashboard, settings.ui_port, "--ui-port")
+    if http_url:
+        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        write_server_file(settings.data_dir, ServerFile(os.getpid(), http_url, ui_url, token, started_at))
+        stack.callback(remove_server_file, settings.data_dir)
+    _greet(settings, http_url, ui_url, first)
+
+
+@dataclass(frozen=True)
+class _Credentials:
+    """What the first start makes and prints once."""
+
+    password: str
+    ingest_key: str
+
+
+def _first_credentials(store: Store) -> _Credentials | None:
+    """Make the first user and key where there are none yet."""
+    password = key = ""
+    if not list_users(store):
+        password = new_password()
+        create_user(store, ADMIN_USER, password, "admin")
+    if not list_keys(store):
+        key = create_key(store, DEFAULT_PROJECT, "ingest", "first start").key
+    return _Credentials(password, key) if password or key else None
+
+
+def _collector_app(settings: Settings, store: Store, keys: KeyRing, token: str, stack: ExitStack) -> FastAPI:
+    inbox = Inbox(settings.data_dir / "inbox.sqlite", settings.inbox_max_bytes)
+    stack.callback(inbox.close)
+    flusher = Flusher(inbox, store, price_periods)
+    rollups = RollupWorker(inbox, store)
+    for worker in (flusher, rollups):
+        stack.callback(worker.stop)
+        worker.start()
+    authorize: Authorize = authorize_by_key(keys) if settings.auth == "on" else authorize_all
+    app = FastAPI(title="Gnomon", **_NO_TELEMETRY)
+    add_ingest_routes(
+        app, IngestParts(settings, authorize, inbox, store, IngestMetrics(inbox, flusher.stats))
+    )
+    app.include_router(
+        admin_router(
+            AdminParts(
+                store,
+                keys,
+                token,
+                settings.data_dir,
+                settings.cluster,
+                lambda: InboxStatus(inbox.waiting_requests, inbox.waiting_bytes),
+            )
+        )
+    )
+    return app
+
+
+# FastAPI reports its own requests to a global TracerProvider when there is one: not to ours.
+_NO_TELEMETRY: dict[str, Any] = {"telemetry": {"tracing": False, "metrics": False, "logs": False}}
+
+
+def _dashboard_app(settings: Settings, store: Store, http_url: str) -> Any:
+    create = _load(DASHBOARD)
+    return create(
+        store,
+        secret=_session_secret(settings),
+        endpoint=http_url or f"http://127.0.0.1:{settings.otlp_http_port}",
+        auth_required=settings.auth == "on",
+    )
+
+
+def _load(reference: str) -> Callable[..., Any]:
+    module, _, name = reference.partition(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return loaded
+
+
+def _session_secret(settings: Settings) -> str:
+    """Return the secret that signs sessions: made once, so that a restart logs nobody out."""
+    path = settings.data_dir / _SECRET_FILE
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        secret = secrets.token_urlsafe(48)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secret)
+        return secret
+
+
+class _Servers:
+    """uvicorn servers, each in a thread of its own."""
+
+    def __init__(self, settings: Settings, stack: ExitStack, stop: threading.Event) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._stop = stop
+
+    def start(self, name: str, app: Any, port: int, flag: str) -> str:
+        """Serve `app` and return its base URL once it listens."""
+        listener = _listen(self._settings.host, port, flag)
+        self._stack.callback(listener.close)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="auto",
+            timeout_graceful_shutdown=_GRACE_S,
+            server_header=False,
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=self._serve, args=(server, listener), name=name, daemon=True)
+        thread.start()
+        self._stack.callback(_stop_server, server, thread)
+        return f"http://{_shown_host(self._settings.host)}:{listener.getsockname()[1]}"
+
+    def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
+        try:
+            server.run(sockets=[listener])
+        finally:
+            self._stop.set()  # the process does not go on without one of its servers
+
+
+def _stop_server(server: uvicorn.Server, thread: threading.Thread) -> None:
+    server.should_exit = True
+    thread.join()
+
+
+def _listen(host: str, port: int, flag: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port with {flag} PORT."
+        ) from None
+    listener.listen(1024)
+    return listener
+
+
+def _shown_host(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _wait(stop: threading.Event) -> None:
+    """Wait for SIGINT, SIGTERM or the end of a server."""
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        stop.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _greet(settings: Settings, http_url: str, ui_url: str, first: _Credentials | None) -> None:
+    """Say on stdout where everything is; passwords and keys only at the start that made them."""
+    lines = ["", "Gnomon is running."]
+    if ui_url:
+        lines.append(f"  dashboard   {ui_url}")
+    if http_url:
+        lines.append(f"  OTLP/HTTP   {http_url}/v1/traces")
+    lines.append(f"  data        {settings.data_dir}")
+    if settings.auth == "off":
+        lines.append("  Authentication is off: everybody on this machine may read and write.")
+    if first is not None:
+        lines += ["", "Made now and shown only this once:"]
+        if first.password:
+            lines.append(f"  login       {ADMIN_USER} / {first.password}")
+        if first.ingest_key:
+            lines.append(f"  ingest key  {first.ingest_key}   (project {DEFAULT_PROJECT})")
+    lines += ["", "Ctrl-C stops it.", ""]
+    sys.stdout.write("\n".join(lines))
+    sys.stdout.flush()

@@ -1,0 +1,253 @@
+"""Writing spans: insert a batch, and put right what can only be known once it is in.
+
+A batch may be inserted any number of times: `spans` takes each span once (see the views of
+`gnomon_schemas.normalise`), and the steps after the insert come to the same result when run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from gnomon_collector.store.duplicates import Call, changed_duplicates
+from gnomon_collector.store.engine import Store
+from gnomon_schemas.otlp import BATCH_FORMAT, BATCH_TABLE, batch_settings
+from gnomon_schemas.prices import COST_USD, PRICE_ARRAYS, Price
+
+_BATCH_REPORT = """
+SELECT project,
+    countIf(batch = {batch:String}) AS spans,
+    uniqExactIf(scope_name, kind IN ('generation', 'embedding')) AS call_scopes,
+    groupUniqArrayIf((provider, model), batch = {batch:String} AND is_unpriced) AS unpriced
+FROM (
+    SELECT project, batch, scope_name, kind, provider,
+        if(response_model != '', response_model, request_model) AS model,
+        kind IN ('generation', 'embedding') AND price_version = '' AND usage_source != 'none' AS is_unpriced
+    FROM spans
+    WHERE project IN {projects:Array(String)} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
+)
+GROUP BY project
+"""
+
+_CALLS_SEEN_TWICE = """
+SELECT project, trace_id, span_id, parent_span_id, scope_name, response_id,
+    toUnixTimestamp64Nano(start_time) AS start_ns, start_ns + duration_ns AS end_ns,
+    isNotNull(input_tokens) + isNotNull(output_tokens) + isNotNull(cache_read_tokens)
+        + isNotNull(reasoning_tokens) + (input_text != '') + (output_text != '') AS known_values,
+    duplicate_of
+FROM (
+    SELECT *, count() OVER (PARTITION BY trace_id) AS in_trace,
+        count() OVER (PARTITION BY response_id) AS with_response
+    FROM spans
+    WHERE project = {project:String} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
+        AND kind IN ('generation', 'embedding')
+)
+WHERE (in_trace > 1 OR response_id != '' AND with_response > 1)
+    AND (trace_id IN (
+            SELECT trace_id FROM spans WHERE project = {project:String} AND batch = {batch:String}
+                AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))})
+        OR response_id != '' AND response_id IN (
+            SELECT response_id FROM spans WHERE project = {project:String} AND batch = {batch:String}
+                AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}))
+"""
+
+_SET_DUPLICATES = """
+UPDATE spans
+SET duplicate_of = transform(concat(trace_id, ':', span_id),
+    {keys:Array(String)}, {winners:Array(String)}, duplicate_of)
+WHERE project = {project:String} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
+    AND concat(trace_id, ':', span_id) IN {keys:Array(String)}
+"""
+
+# The array slots of the cost formula are bound like any other value.
+_SET_COST = f"""
+UPDATE spans
+SET price_version = {{price_version:String}},
+    cost_usd = {
+    COST_USD.format(
+        **{
+            name: f"{{{name}:Array({'UInt64' if name == 'tier_starts' else 'Nullable(Float64)'})}}"
+            for name in PRICE_ARRAYS
+        }
+    )
+}
+WHERE project IN {{projects:Array(String)}}
+    AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}}
+    AND kind IN ('generation', 'embedding') AND price_version = '' AND usage_source != 'none'
+    AND provider = {{provider:String}}
+    AND if(response_model != '', response_model, request_model) = {{model:String}}
+    AND toDateTime(start_time) >= {{valid_from:DateTime('UTC')}}
+    AND toDateTime(start_time) < {{valid_to:DateTime('UTC')}}
+"""  # noqa: S608  (the formula is a constant of the schemas)
+
+_PRICED_MODELS = "SELECT DISTINCT provider, model FROM model_prices"
+_PRICE_COLUMNS = ("provider", "model", "valid_from", *PRICE_ARRAYS, "price_version", "version")
+_FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
+_KEYS_PER_UPDATE = 2000
+
+Minutes = Collection[datetime]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What was sent to the database together.
+
+    Attributes:
+        id: kept in `spans.batch`
+        projects: tenants with spans in it
+        minutes: the minutes (UTC) in which its spans start
+        spans: how many spans its requests have
+    """
+
+    id: str
+    projects: Sequence[str]
+    minutes: Minutes
+    spans: int
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What the database says of a batch after the insert.
+
+    Attributes:
+        spans: rows of the batch; fewer than it has where a span was there already or was not decoded
+        projects_seen_twice: projects whose calls come from more than one instrumentation
+        unpriced: (provider, model) of calls with usage that have no price yet
+    """
+
+    spans: int
+    projects_seen_twice: tuple[str, ...]
+    unpriced: frozenset[tuple[str, str]]
+
+
+def insert_batch(store: Store, envelopes: bytes) -> None:
+    """Insert envelopes (`gnomon_schemas.otlp.encode_envelope`); spans that are there already are left out.
+
+    Raises:
+        StoreUnavailable: no answer, or none that tells what happened; insert the same again.
+        StoreError: the database does not take these bytes.
+    """
+    store.insert_raw(BATCH_TABLE, envelopes, BATCH_FORMAT, batch_settings())
+
+
+def report_batch(store: Store, batch: Batch) -> BatchReport:
+    """Look at a batch after its insert."""
+    rows = store.query(_BATCH_REPORT, {"batch": batch.id, **_scope(batch)}).dicts()
+    return BatchReport(
+        spans=sum(cast(int, row["spans"]) for row in rows),
+        projects_seen_twice=tuple(str(row["project"]) for row in rows if cast(int, row["call_scopes"]) > 1),
+        unpriced=frozenset(
+            pair for row in rows for pair in cast(list[tuple[str, str]], row["unpriced"]) if pair[1]
+        ),
+    )
+
+
+def mark_duplicates(store: Store, batch: Batch, project: str) -> int:
+    """Set `duplicate_of` on the calls of a project that a batch made, or that made the batch's, duplicates.
+
+    Returns:
+        How many rows changed.
+    """
+    minutes = with_neighbours(batch.minutes)
+    rows = store.query(_CALLS_SEEN_TWICE, {"project": project, "batch": batch.id, "minutes": minutes}).rows
+    changed = sorted(changed_duplicates(map(_call, rows)).items())
+    for start in range(0, len(changed), _KEYS_PER_UPDATE):
+        chunk = changed[start : start + _KEYS_PER_UPDATE]
+        store.command(
+            _SET_DUPLICATES,
+            {
+                "project": project,
+                "minutes": minutes,
+                "keys": [key for (_, key), _ in chunk],
+                "winners": [winner for _, winner in chunk],
+            },
+            settings=_UPDATE_SETTINGS,
+        )
+    return len(changed)
+
+
+_UPDATE_SETTINGS: Mapping[str, object] = {"enable_lightweight_update": 1}
+
+
+def _call(row: tuple[object, ...]) -> Call:
+    project, trace_id, span_id, parent_id, scope, response_id, start_ns, end_ns, known, duplicate_of = row
+    return Call(
+        project=str(project),
+        key=f"{trace_id}:{span_id}",
+        parent_key=f"{trace_id}:{parent_id}",
+        scope_name=str(scope),
+        response_id=str(response_id),
+        start_ns=cast(int, start_ns),
+        end_ns=cast(int, end_ns),
+        known_values=cast(int, known),
+        duplicate_of=str(duplicate_of),
+    )
+
+
+def priced_models(store: Store) -> set[tuple[str, str]]:
+    """Return the (provider, model) pairs the price list was asked for already."""
+    return {(str(provider), str(model)) for provider, model in store.query(_PRICED_MODELS).rows}
+
+
+def save_prices(
+    store: Store, provider: str, model: str, periods: Sequence[Price], price_version: str
+) -> None:
+    """Keep what the price list says of a model; no periods means that it knows none."""
+    version = int(datetime.now(UTC).timestamp() * 1000)
+    unknown = Price(datetime(2015, 1, 1, tzinfo=UTC), [], [], [], [], [])
+    rows = [
+        (provider, model, price.valid_from, *_arrays(price), price_version if periods else "", version)
+        for price in periods or [unknown]
+    ]
+    store.insert_rows("model_prices", _PRICE_COLUMNS, rows)
+
+
+def price_batch(
+    store: Store, batch: Batch, provider: str, model: str, periods: Sequence[Price], price_version: str
+) -> None:
+    """Set the cost of the calls of a model that came before its price was known."""
+    ends = [price.valid_from for price in periods[1:]] + [_FOREVER]
+    for price, valid_to in zip(periods, ends, strict=True):
+        parameters: dict[str, object] = dict(zip(PRICE_ARRAYS, _arrays(price), strict=True))
+        parameters |= {"provider": provider, "model": model, "price_version": price_version}
+        parameters |= {"valid_from": price.valid_from, "valid_to": valid_to}
+        parameters |= {"projects": list(batch.projects), "minutes": sorted(batch.minutes)}
+        store.command(_SET_COST, parameters, settings=_UPDATE_SETTINGS)
+
+
+def _arrays(price: Price) -> tuple[object, ...]:
+    return tuple(getattr(price, name) for name in PRICE_ARRAYS)
+
+
+def with_neighbours(minutes: Minutes) -> list[datetime]:
+    """Return the minutes and those beside them: two views of a call may start either side of a full minute."""
+    around = (timedelta(minutes=-1), timedelta(), timedelta(minutes=1))
+    return sorted({minute + offset for minute in minutes for offset in around})
+
+
+def _scope(batch: Batch) -> dict[str, object]:
+    return {"projects": list(batch.projects), "minutes": with_neighbours(batch.minutes)}
+
+
+SCORE_COLUMNS = (
+    "score_id",
+    "project",
+    "trace_id",
+    "span_id",
+    "session_id",
+    "name",
+    "value",
+    "label",
+    "comment",
+    "source",
+    "author",
+    "created_at",
+    "received_at",
+)
+
+
+def insert_scores(store: Store, rows: Iterable[Sequence[object]]) -> None:
+    """Insert scores, values in the order of `SCORE_COLUMNS`. One sent again replaces the earlier."""
+    store.insert_rows("scores", SCORE_COLUMNS, list(rows))
