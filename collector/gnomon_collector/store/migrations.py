@@ -150,6 +150,11 @@ def cluster_slots(cluster: str | None) -> dict[str, str]:
     return {"on_cluster": f" ON CLUSTER `{cluster}`", "engine": "Replicated"}
 
 
+def ledger_ddl(cluster: str | None) -> str:
+    """Return the SQL that creates the ledger table."""
+    return fill(_LEDGER_DDL, cluster_slots(cluster)).strip()
+
+
 def pending(store: Store, texts: Sequence[Migration] | None = None) -> list[Migration]:
     """Return what `migrate` would apply, in order. Changes nothing.
 
@@ -190,7 +195,7 @@ def migrate(
     todo = pending(store, texts)
     if not todo:
         return []
-    store.command(fill(_LEDGER_DDL, slots))
+    store.command(ledger_ddl(cluster))
     ledger = _read_ledger(store)
     done: list[Applied] = []
     for text in todo:
