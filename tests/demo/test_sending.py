@@ -4,6 +4,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.responses import Response
 from tests.demo.conftest import Intake
@@ -49,6 +50,13 @@ def test_retry_after_is_kept_to_until_patience_ends(intake: Intake) -> None:
 def test_a_refusal_says_what_to_do(intake: Intake, status: int, advice: str) -> None:
     intake.refusals = [Response(status_code=status)]
     with pytest.raises(GnomonError, match=advice):
+        send_history(intake.url, "gn_key", now=NOW, days=1)
+
+
+def test_a_refusal_carries_the_collectors_own_words(intake: Intake) -> None:
+    words = Status(code=3, message="the request is not OTLP").SerializeToString()
+    intake.refusals = [Response(words, status_code=400, media_type="application/x-protobuf")]
+    with pytest.raises(GnomonError, match="with 400: the request is not OTLP"):
         send_history(intake.url, "gn_key", now=NOW, days=1)
 
 

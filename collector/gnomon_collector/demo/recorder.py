@@ -176,7 +176,8 @@ class Recorder:
     def _fail(self, fault: Fault | None) -> None:
         if fault is None:
             return
-        self.spend(CLIENT_TIMEOUT_S if fault is Fault.TIMEOUT else self.rng.uniform(0.03, 0.4))
+        refused_s = self.rng.uniform(0.03, 0.4) * self._conditions.latency_factor
+        self.spend(CLIENT_TIMEOUT_S if fault is Fault.TIMEOUT else refused_s)
         raise SimulatedError(fault)
 
 

@@ -156,15 +156,20 @@ def _ask(recorder: Recorder, turn: Turn, messages: list[dict[str, Any]], **more:
     try:
         return _call(recorder, turn, messages, **more)
     except SimulatedError as error:
-        if error.fault is Fault.CONTEXT_LENGTH:
-            raise
+        _give_up_if_hopeless(error)
         recorder.spend(0.4)
     try:
         with recorder.step("try_again", "step") as step:
             step.attributes[names.ATTEMPT] = 2
             return _call(recorder, turn, messages, **more)
     except SimulatedError as error:
+        _give_up_if_hopeless(error)
         reason = error.error_type
     with recorder.step("fall_back", "step") as step:
         step.attributes |= {names.FALLBACK_OF: turn.model, names.FALLBACK_REASON: reason}
         return _call(recorder, replace(turn, model=FALLBACK_MODEL), messages, **more)
+
+
+def _give_up_if_hopeless(error: SimulatedError) -> None:
+    if error.fault is Fault.CONTEXT_LENGTH:
+        raise error

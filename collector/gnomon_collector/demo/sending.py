@@ -11,6 +11,8 @@ from itertools import islice
 from typing import Final
 
 import httpx
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -31,6 +33,7 @@ _ADVICE: Final = {
     404: "there is no Gnomon collector at this address",
     413: "the collector takes no requests of this size: raise max_request_bytes",
 }
+_UNEXPLAINED: Final = "it does not say why; are collector and demo of the same version?"
 
 Progress = Callable[[float], None]
 
@@ -131,7 +134,7 @@ class _Sender:
             return answer.content
         if answer.status_code in _BUSY:
             raise _BusyError(f"it answered {answer.status_code}", _retry_after_s(answer))
-        advice = _ADVICE.get(answer.status_code, "are collector and demo of the same version?")
+        advice = _ADVICE.get(answer.status_code) or _explanation(answer)
         raise GnomonError(f"the collector refused {path} with {answer.status_code}: {advice}")
 
     def _gave_up(self, busy: "_BusyError") -> str:
@@ -154,6 +157,16 @@ def _retry_after_s(answer: httpx.Response) -> float:
         # A date: our own collector sends seconds, a proxy in between may do otherwise.
         seconds = 1.0
     return min(max(seconds, 0.0), _LONGEST_WAIT_S)
+
+
+def _explanation(answer: httpx.Response) -> str:
+    """What the collector says about its refusal: JSON for scores, OTLP's protobuf status for spans."""
+    try:
+        if answer.headers.get("content-type", "").startswith("application/json"):
+            return str(answer.json()["detail"])
+        return str(Status.FromString(answer.content).message) or _UNEXPLAINED
+    except (ValueError, KeyError, TypeError, DecodeError):
+        return _UNEXPLAINED
 
 
 def _span_count(request: ExportTraceServiceRequest) -> int:
