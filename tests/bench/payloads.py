@@ -58,6 +58,10 @@ class RequestTemplate:
         Args:
             now_ns: Unix time in ns.
         """
+        return b"".join(self.fill_pieces(now_ns))
+
+    def fill_pieces(self, now_ns: int) -> list[bytes]:
+        """What `fill` joins: pieces that are the same in every request, and fresh ones at the odd places."""
         fresh = os.urandom(_FRESH_BYTES * self.spans)
         response_ids = fresh.hex().encode()
         end = _END_TAG + _TIME.pack(now_ns)
@@ -72,7 +76,12 @@ class RequestTemplate:
             response_ids[at : at + _RESPONSE_ID_BYTES]
             for at in range(0, len(response_ids), 2 * _RESPONSE_ID_BYTES)
         ]
-        return b"".join(pieces)
+        return pieces
+
+    def first_trace_id(self, body: bytes) -> str:
+        """The trace id (hex) of the first span of a `body` that `fill` made."""
+        begin = len(self._pieces[0])
+        return body[begin : begin + 16].hex()
 
 
 def request_templates(spans: int, *, count: int = 8, service: str = "bench") -> list[RequestTemplate]:
