@@ -56,11 +56,6 @@ class DataDirLock:
             return cls(None)
         raise DataDirHeld(_held_message(directory, pid, command), pid=pid, command=command)
 
-    @property
-    def is_owner(self) -> bool:
-        """Whether this very object holds the lock."""
-        return self._descriptor is not None
-
     def release(self) -> None:
         """Give the directory free. Doing so twice does no harm."""
         descriptor, self._descriptor = self._descriptor, None

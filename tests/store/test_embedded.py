@@ -126,8 +126,9 @@ def test_inserts_leave_no_files_and_stay_out_of_tmp(data_dir: Path, tmp_path: Pa
         home = Path(sys.argv[2])
         seen = set()
         def hook(event, arguments):
-            if event == "tempfile.mkstemp":
+            if event == "open" and str(arguments[0]).endswith(".insert"):
                 seen.add(arguments[0])
+            assert event != "tempfile.mkstemp", arguments
         with open_store(sys.argv[1], data_dir=home) as store:
             store.command("CREATE TABLE t (a Int64) ENGINE = MergeTree ORDER BY a")
             sys.addaudithook(hook)
@@ -138,20 +139,36 @@ def test_inserts_leave_no_files_and_stay_out_of_tmp(data_dir: Path, tmp_path: Pa
             except StoreError:
                 pass
             print(len(seen), all(path.startswith(str(home)) for path in seen))
-            print(list((home / "tmp" / "inserts").iterdir()), os.listdir(os.environ["TMPDIR"]))
+            print(list((home / "tmp" / "inserts").glob("*/*")), os.listdir(os.environ["TMPDIR"]))
+        print(list((home / "tmp" / "inserts").iterdir()))
     """
     elsewhere = tmp_path / "tmpdir"
     elsewhere.mkdir()
     done = run_python(code, url_of(data_dir), str(data_dir), TMPDIR=str(elsewhere))
-    assert done.stdout.splitlines() == ["3 True", "[] []"], done.stderr
+    assert done.stdout.splitlines() == ["3 True", "[] []", "[]"], done.stderr
 
 
 def test_what_a_crash_left_is_removed_at_start(data_dir: Path) -> None:
-    left_over = data_dir / "tmp" / "inserts" / "abc.insert"
-    left_over.parent.mkdir(parents=True)
-    left_over.write_bytes(b"somebody's prompt")
-    with open_store(url_of(data_dir), data_dir=data_dir):
-        assert not left_over.exists()
+    code = """
+        import os, signal, sys
+        from pathlib import Path
+        from gnomon_collector.store.spool import Spool
+        with Spool(Path(sys.argv[1])).file(b"somebody's prompt"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    spool = data_dir / "tmp" / "inserts"
+    run_python(code, str(spool))
+    (spool / "something-else").write_text("")
+    assert [path.read_bytes() for path in spool.glob("*/*.insert")] == [b"somebody's prompt"]
+
+    with (
+        open_store(url_of(data_dir), data_dir=data_dir),
+        open_store(url_of(data_dir), data_dir=data_dir) as store,
+    ):
+        assert list(spool.glob("*/*.insert")) == []
+        assert len(list(spool.iterdir())) == 2
+        store.command("CREATE TABLE t (a Int64) ENGINE = Memory")
+        store.insert_rows("t", ["a"], [(1,)])
 
 
 def test_the_directory_is_for_its_owner_alone(data_dir: Path) -> None:

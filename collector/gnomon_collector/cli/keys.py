@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from gnomon_collector.cli.options import data_option, settings_of
+from gnomon_collector.cli.output import table_console
 from gnomon_collector.cli.reach import Json, reach
 
 _SCOPES = ("ingest", "feedback", "read", "admin")
@@ -49,7 +50,6 @@ def create(project: str, scope: str, name: str) -> None:
 @data_option
 def list_(with_revoked: bool) -> None:
     """List the keys by id, without the keys themselves."""
-    from rich.console import Console
     from rich.table import Table
 
     with reach(settings_of()) as way:
@@ -63,7 +63,7 @@ def list_(with_revoked: bool) -> None:
     for key in found:
         times = [_minute(key["created_at"]), *([_minute(key["revoked_at"])] if with_revoked else [])]
         table.add_row(key["key_id"], key["project"], key["scope"], key["name"], *times)
-    Console(highlight=False, markup=False).print(table)
+    table_console().print(table)
 
 
 @keys.command()

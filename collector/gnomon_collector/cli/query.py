@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 import click
 
 from gnomon_collector.cli.options import data_option, settings_of
+from gnomon_collector.cli.output import table_console
 from gnomon_collector.cli.reach import Json, reach
 
 MAX_TABLE_ROWS = 1000
-_PIPE_WIDTH = 1000
 
 
 @click.command()
@@ -92,7 +92,6 @@ def _with_spinner(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _print_table(rows: Iterator[bytes]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -107,9 +106,7 @@ def _print_table(rows: Iterator[bytes]) -> None:
         if count <= MAX_TABLE_ROWS:
             # Text, not str: brackets in somebody's prompt are not markup.
             table.add_row(*(Text(cell(value)) for value in json.loads(row)))
-    # In a pipe there is no edge of a screen to fold at.
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-    console.print(table)
+    table_console().print(table)
     if count > MAX_TABLE_ROWS:
         click.echo(f"{count - MAX_TABLE_ROWS} more rows: --format csv has them all.", err=True)
 

@@ -55,14 +55,16 @@ def _print(facts: Mapping[str, Json]) -> None:
         if value is None or value == "":
             continue
         label = name.removesuffix("_bytes").replace("_", " ")
-        click.echo(f"{label:<20} {human_bytes(value) if name.endswith('_bytes') else human(value)}")
+        click.echo(f"{label:<20} {human(name, value)}")
 
 
-def human(value: Json) -> str:
-    """Show a number with thousands separators, and anything else as it is."""
+def human(name: str, value: Json) -> str:
+    """Show the fact called `name`: sizes with a unit, counts with thousands separators."""
+    if name.endswith("_bytes"):
+        return human_bytes(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return str(value) if name == "pid" or not isinstance(value, int) else f"{value:,}"
 
 
 def human_bytes(size: int) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import clickhouse_connect
@@ -15,9 +13,10 @@ from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from gnomon_collector.errors import BadRequest, ConfigError, StoreUnavailable
+from gnomon_collector.errors import BadRequest, ConfigError
 from gnomon_collector.runfile import DataDirLock
 from gnomon_collector.store.clients import CLIENT_SETTINGS, as_utc, read_text
+from gnomon_collector.store.spool import Spool
 
 _STRING_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
 # What reaches past the database even when readonly=1: `file` reads any file of this machine, `python` any
@@ -46,25 +45,13 @@ class EmbeddedEngine:
         self.directory = directory
         self.database = database
         self.place = f"The database in {directory}"
-        self._spool_dir = home / "tmp" / "inserts"
         self._lock = DataDirLock.acquire(home)
         try:
-            self._prepare()
+            self._spool = Spool(home / "tmp" / "inserts")
+            _make_directory(directory)
         except BaseException:
             self._lock.release()
             raise
-
-    def _prepare(self) -> None:
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._spool_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if self._lock.is_owner:
-                for left_over in self._spool_dir.iterdir():
-                    left_over.unlink()
-        except OSError as error:
-            raise ConfigError(
-                f"Cannot write in {error.filename}: {error.strerror}. Check its owner."
-            ) from error
 
     def connect(self, settings: Mapping[str, object]) -> Client:
         """Open a handle; the first one starts the engine (about 0.4 s, later ones 20 ms)."""
@@ -97,31 +84,11 @@ class EmbeddedEngine:
     ) -> None:
         """Insert `payload`, which is in ClickHouse's format `fmt`."""
         names = f" ({', '.join(map(quote_identifier, columns))})" if columns else ""
-        with self._spooled(payload) as path:
+        with self._spool.file(payload) as path:
             client.command(
                 f"INSERT INTO {table}{names} FROM INFILE {_quoted(str(path))}"
                 f"{_settings_clause(settings)} FORMAT {fmt}"
             )
-
-    @contextmanager
-    def _spooled(self, payload: bytes) -> Iterator[Path]:
-        """Write `payload` to a file for the time of an insert.
-
-        clickhouse-connect would do it by itself, but through the `tempfile` module: in /tmp, where a crash
-        leaves people's prompts behind, unless TMPDIR is changed for the whole process, and with it for
-        everything else that runs in the process. So we write the file, where only the owner of the data
-        directory sees it, and the next start removes what a crash left.
-        """
-        try:
-            with tempfile.NamedTemporaryFile(dir=self._spool_dir, suffix=".insert", delete=False) as file:
-                file.write(payload)
-        except OSError as error:
-            raise StoreUnavailable(f"Cannot write in {self._spool_dir}: {error.strerror}.") from error
-        path = Path(file.name)
-        try:
-            yield path
-        finally:
-            path.unlink(missing_ok=True)
 
     def text(
         self, client: Client, sql: str, parameters: Mapping[str, object] | None, fmt: str
@@ -156,7 +123,15 @@ class EmbeddedEngine:
 
     def close(self) -> None:
         """Give the data directory free."""
+        self._spool.close()
         self._lock.release()
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(f"Cannot write in {error.filename}: {error.strerror}. Check its owner.") from error
 
 
 def check_plain_sql(plain: str) -> None:
