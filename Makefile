@@ -1,4 +1,7 @@
 # Gnomon's commands. `make help` lists them.
+#
+# Everything is installed into .venv, nothing outside of this directory; the one exception is the browser of
+# the end-to-end tests (`make chromium`), which is a package of the system.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,15 +10,26 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 
+# $(call new_venv,DIR). Debian's python3 cannot put pip into an environment unless python3-venv is installed;
+# where it is not, the system's pip does it.
+define new_venv
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit("Gnomon needs Python 3.11 or newer, this is %d.%d: run make PYTHON=python3.11 (or newer)" % v[:2] if v < (3, 11) else 0)'
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+		$(PYTHON) -m venv $(1); \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+		$(PYTHON) -m venv --without-pip $(1) && $(PYTHON) -m pip --python $(1)/bin/python install --quiet pip; \
+	else \
+		echo "$(PYTHON) can make no virtual environment: install its venv module or pip first, on Debian with" >&2; \
+		echo "    apt-get install python3-venv" >&2; \
+		exit 1; \
+	fi
+endef
+
+##@ Use it
+
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("Gnomon needs Python 3.11 or newer, this is %s: run make PYTHON=python3.11" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(STAMP) ## Create .venv and install Gnomon with everything development needs
@@ -23,6 +37,12 @@ install: $(STAMP) ## Create .venv and install Gnomon with everything development
 .PHONY: demo
 demo: $(STAMP) ## Start everything on embedded ClickHouse with a simulated LLM service
 	$(BIN)/gnomon demo
+
+.PHONY: serve
+serve: $(STAMP) ## Start the collector and the dashboard; the first start prints the login and a key
+	$(BIN)/gnomon serve
+
+##@ Change it
 
 .PHONY: fmt
 fmt: $(STAMP) ## Format the code and fix what can be fixed by itself
@@ -36,10 +56,6 @@ check: $(STAMP) ## Lint, type-check and hold the layering, without running tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-.PHONY: chromium
-chromium:
-	@sh tests/e2e/install_chromium.sh
-
 .PHONY: test
 test: check chromium ## Lint, type-check and run all tests but the slow tier (installs Chromium if missing)
 	$(BIN)/pytest -m "not slow"
@@ -48,9 +64,32 @@ test: check chromium ## Lint, type-check and run all tests but the slow tier (in
 test-slow: $(STAMP) chromium ## Run the slow tier: long crash sweeps and the like
 	$(BIN)/pytest -m slow
 
+.PHONY: chromium
+chromium: ## Install Chromium for the end-to-end tests, if there is none (needs root)
+	@sh tests/e2e/install_chromium.sh
+
 .PHONY: snapshots
 snapshots: $(STAMP) ## Regenerate the reviewed snapshots of SQL and spans
 	$(BIN)/pytest -m "not slow" --snapshot-update tests
+
+.PHONY: hooks
+hooks: $(STAMP) ## Have git run the checks of `make check` before each commit
+	$(BIN)/pre-commit install
+
+.PHONY: constraints
+constraints: ## Write constraints.txt anew: the newest versions, from a fresh environment
+	$(call new_venv,$(VENV)-constraints)
+	$(VENV)-constraints/bin/python -m pip install --quiet '.[dev]'
+	sed -n '/^#/p' constraints.txt > $(VENV)-constraints/pins
+	$(VENV)-constraints/bin/python -m pip freeze --exclude gnomon >> $(VENV)-constraints/pins
+	mv $(VENV)-constraints/pins constraints.txt
+	rm -r $(VENV)-constraints
+
+.PHONY: clean
+clean: ## Remove .venv and what tools left behind; data directories stay
+	rm -rf $(VENV) $(VENV)-constraints dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+##@ Measure it
 
 .PHONY: bench
 bench: bench-ingest bench-freshness bench-queries ## Run every benchmark but the comparison with peers
@@ -70,3 +109,10 @@ bench-queries: $(STAMP) ## Overview panels at 10 M spans, p95 per panel
 .PHONY: bench-peers
 bench-peers: $(STAMP) ## The same requests against Phoenix and MLflow, side by side
 	$(BIN)/python -m tests.bench.peers
+
+$(BIN)/pip:
+	$(call new_venv,$(VENV))
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
