@@ -101,6 +101,8 @@ def _configure_logging(settings: Settings) -> None:
 
 def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: threading.Event) -> None:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    # The embedded engine writes a cache of the OTLP schema to the current directory, which may be anybody's.
+    os.chdir(settings.data_dir)
     lock = DataDirLock.acquire(settings.data_dir)
     stack.callback(lock.release)
     store = stack.enter_context(open_store(settings.store_url, data_dir=settings.data_dir))

@@ -28,8 +28,9 @@ PriceList = Callable[[str, str], Sequence[Price]]
 """(provider, model) -> its price periods, empty when unknown."""
 
 _BATCH_BYTES = 24 * 1024**2
-# A flush costs the database some 150 ms whatever its size, so a trickle is gathered a little first.
-_PAUSE_S = 0.35
+# A flush costs the database some 150 ms of CPU whatever its size (it analyses the ingest views anew), so what
+# trickles in is gathered first: seconds between two flushes, by the spans of the earlier one.
+_PAUSES_S = ((100, 0.8), (2_000, 0.4))
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 15.0
 _WAIT_S = 1.0
@@ -76,15 +77,16 @@ class Flusher:
             if not self._inbox.wait_for_requests(_WAIT_S):
                 continue
             started = time.monotonic()
+            spans = 0
             try:
-                self._flush_oldest()
+                spans = self._flush_oldest()
                 retry_s = _FIRST_RETRY_S
             except Exception as error:
                 self._note_failure(error)
                 self._stopping.wait(retry_s)
                 retry_s = min(2 * retry_s, _LAST_RETRY_S)
             self.stats.busy_s += time.monotonic() - started
-            self._stopping.wait(_PAUSE_S - (time.monotonic() - started))
+            self._stopping.wait(max(0.0, _pause_s(spans) - (time.monotonic() - started)))
 
     def _note_failure(self, error: Exception) -> None:
         self.stats.failures += 1
@@ -95,10 +97,12 @@ class Flusher:
         else:
             _log.exception("Writing spans failed, they wait in the inbox")
 
-    def _flush_oldest(self) -> None:
+    def _flush_oldest(self) -> int:
+        """Write the oldest requests and return how many spans they have."""
         requests = self._inbox.oldest(0, _BATCH_BYTES)
         if requests:
             self._flush(requests)
+        return sum(request.spans for request in requests)
 
     def _flush(self, requests: Sequence[ReceivedRequest]) -> None:
         """Write requests; what the database refuses is halved until the one at fault stands alone."""
@@ -158,6 +162,10 @@ class Flusher:
             ingest.save_prices(self._store, provider, model, periods, price_list_version())
             ingest.price_batch(self._store, batch, provider, model, periods, price_list_version())
             self._priced.add((provider, model))
+
+
+def _pause_s(spans: int) -> float:
+    return next((pause_s for most_spans, pause_s in _PAUSES_S if spans < most_spans), 0.0)
 
 
 _UNLIMITED = 2**40  # the limit was held when the request was taken in

@@ -129,7 +129,7 @@ def insert_batch(store: Store, envelopes: bytes) -> None:
         StoreUnavailable: no answer, or none that tells what happened; insert the same again.
         StoreError: the database does not take these bytes.
     """
-    store.insert_raw(BATCH_TABLE, envelopes, BATCH_FORMAT, batch_settings())
+    store.insert_raw(BATCH_TABLE, envelopes, BATCH_FORMAT, {**batch_settings(), **_INSERT_SETTINGS})
 
 
 def report_batch(store: Store, batch: Batch) -> BatchReport:
@@ -168,6 +168,8 @@ def mark_duplicates(store: Store, batch: Batch, project: str) -> int:
     return len(changed)
 
 
+# Merging the expressions of the ingest views takes the planner 20 ms and saves nothing on a batch.
+_INSERT_SETTINGS: Mapping[str, object] = {"query_plan_merge_expressions": 0}
 _UPDATE_SETTINGS: Mapping[str, object] = {"enable_lightweight_update": 1}
 
 
