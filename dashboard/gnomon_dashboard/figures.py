@@ -51,6 +51,14 @@ class Canvas:
     revision: str = ""
 
 
+def blank() -> Figure:
+    """Return a figure without anything in it, for a panel that has no answer."""
+    hidden = {"visible": False}
+    clear = "rgba(0,0,0,0)"
+    layout = {"xaxis": hidden, "yaxis": hidden, "paper_bgcolor": clear, "plot_bgcolor": clear}
+    return {"data": [], "layout": layout}
+
+
 def latency_over_time(series: LatencySeries, canvas: Canvas) -> Figure:
     """Return p50, p95 and p99 per bucket, in ms."""
     by_time = dict(series.buckets)
@@ -95,6 +103,7 @@ def latency_distribution(series: LatencySeries, canvas: Canvas) -> Figure:
     layout["xaxis"].pop("tickformatstops", None)
     layout["yaxis"] |= {"rangemode": "tozero", "tickformat": "~s"}
     layout["shapes"], layout["annotations"] = _quantile_marks(counts, canvas.palette)
+    layout["margin"]["t"] = 38
     return {"data": [bars], "layout": layout}
 
 
@@ -130,10 +139,9 @@ def success_over_time(series: TrafficSeries, canvas: Canvas) -> Figure:
         "showgrid": False,
         "zeroline": False,
         "rangemode": "tozero",
-        "range": [0, max(4, 3 * max(failed, default=0))],
+        "range": [0, max(3, 3 * max(failed, default=0))],
         "tickfont": {"color": palette.muted, "size": 11},
-        "tickformat": "~s",
-        "nticks": 4,
+        **_count_ticks(max(failed, default=0)),
         "fixedrange": True,
     }
     layout["margin"]["r"] = 34
@@ -276,6 +284,11 @@ def _duration_ticks(highest_ms: float) -> Figure:
     return {"tickvals": values, "ticktext": [_tick(value) for value in values]}
 
 
+def _count_ticks(highest: int) -> Figure:
+    """Two ticks at whole numbers: the axis of a few small bars needs no more."""
+    return {"tickvals": sorted({0, max(1, highest)}), "tickformat": ",d"}
+
+
 def _log_ticks(first: int, last: int) -> Figure:
     ticks = [tick for tick in _MILLISECOND_TICKS if first - 1 <= _position(tick) <= last + 1]
     thinned = ticks if len(ticks) <= 8 else [tick for tick in ticks if str(tick)[0] == "1"]
@@ -322,5 +335,5 @@ def _small(figure: Figure) -> bool:
 
 def _short(name: str) -> str:
     """A legend entry: bounded, and no markup, since Plotly reads a few HTML tags in texts."""
-    text = name if len(name) <= 32 else f"{name[:31]}…"
+    text = name if len(name) <= 26 else f"{name[:25]}…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

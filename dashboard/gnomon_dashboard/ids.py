@@ -4,6 +4,8 @@ from typing import Final
 
 # --- shell -----------------------------------------------------------------------------------
 URL: Final = "url"
+PROVIDER: Final = "provider"
+PAGE_KEY: Final = "page-key"
 PAGE: Final = "page"
 REFRESH_TIMER: Final = "refresh-timer"
 SCHEME: Final = "scheme"
@@ -45,7 +47,6 @@ COLUMNS: Final = "traces-columns"
 RESET: Final = "traces-reset"
 EXPORT: Final = "traces-export"
 COUNT: Final = "traces-count"
-GRID_STATE: Final = "traces-state"
 
 # --- trace -------------------------------------------------------------------------------------
 TRACE_HEAD: Final = "trace-head"
@@ -57,3 +58,11 @@ SPAN: Final = "span-detail"
 def state_of(panel: str) -> str:
     """Return the id of the overlay (skeleton, empty, error) of a panel."""
     return f"{panel}-state"
+
+
+def done(name: str) -> str:
+    """Return the id of the store that a script's function answers into.
+
+    The answer means nothing, but Dash runs a callback only while its output is on the page.
+    """
+    return f"done-{name}"

@@ -23,7 +23,8 @@ class WaterfallRow:
 
 @dataclass(frozen=True, slots=True)
 class TraceSummary:
-    """What a trace comes to. Tokens and cost of its billable calls; `start_ns` in Unix nanoseconds."""
+    """What a trace comes to. Tokens and cost of its billable calls, cost None where none
+    is known; `start_ns` in Unix nanoseconds."""
 
     name: str
     start_ns: int
@@ -32,7 +33,7 @@ class TraceSummary:
     calls: int
     errors: int
     tokens: int
-    cost_usd: float
+    cost_usd: float | None
 
 
 def rows(spans: Sequence[SpanRow]) -> list[WaterfallRow]:
@@ -74,7 +75,7 @@ def summary(spans: Sequence[SpanRow]) -> TraceSummary:
         calls=len(calls),
         errors=sum(span.status == "error" for span in spans),
         tokens=sum(span.tokens for span in calls),
-        cost_usd=sum(span.cost_usd for span in calls),
+        cost_usd=sum(costs) if (costs := [span.cost_usd for span in calls if span.cost_usd is not None]) else None,
     )
 
 

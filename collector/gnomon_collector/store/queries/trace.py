@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import (
-    as_float,
     as_int,
     as_list,
     as_map,
@@ -36,7 +35,7 @@ class SpanRow:
     status: str
     model: str
     tokens: int
-    cost_usd: float
+    cost_usd: float | None
     is_call: bool
 
 
@@ -140,7 +139,7 @@ def spans(store: Store, project: str, trace_id: str) -> list[SpanRow]:
         f"""
         SELECT
             span_id, parent_span_id, toUnixTimestamp64Nano(start_time), duration_ns, name, kind, service_name,
-            status, {MODEL}, ifNull(input_tokens, 0) + ifNull(output_tokens, 0), ifNull(cost_usd, 0), {IS_CALL}
+            status, {MODEL}, ifNull(input_tokens, 0) + ifNull(output_tokens, 0), cost_usd, {IS_CALL}
         FROM spans
         WHERE project = {{project:String}} AND trace_id = {{trace_id:String}}
         ORDER BY start_time, span_id
@@ -207,7 +206,7 @@ def _span_row(row: tuple[object, ...]) -> SpanRow:
         status=str(status),
         model=str(model),
         tokens=as_int(tokens),
-        cost_usd=as_float(cost),
+        cost_usd=optional_float(cost),
         is_call=bool(is_call),
     )
 

@@ -1,0 +1,146 @@
+"""`create_dashboard`: the dashboard as an ASGI application."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from dash import Dash
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.sessions import SessionMiddleware
+
+from gnomon_collector.store import access
+from gnomon_collector.store.engine import Store
+from gnomon_dashboard import auth, headers, rows
+from gnomon_dashboard.components.shell import shell
+from gnomon_dashboard.context import Context, ProjectList, utc_now
+from gnomon_dashboard.pages import frame, overview, trace, traces
+
+_INDEX: Final = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{%title%}</title>
+<link rel="icon" href="/assets/favicon.svg" type="image/svg+xml">
+<script src="/assets/boot.js"></script>
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAccounts:
+    """Users as the store keeps them."""
+
+    store: Store
+
+    def verify(self, username: str, password: str) -> str | None:
+        user = access.verify_password(self.store, username, password)
+        return user.username if user else None
+
+    def exists(self, username: str) -> bool:
+        return any(user.username == username for user in access.list_users(self.store))
+
+
+def create_dashboard(
+    store: Store,
+    *,
+    secret: str,
+    endpoint: str = "http://127.0.0.1:4318",
+    auth_required: bool = True,
+    secure_cookies: bool = False,
+    now: Callable[[], datetime] = utc_now,
+) -> FastAPI:
+    """Return the dashboard, an ASGI application of its own: it must not share an app or a port with an API.
+
+    Args:
+        store: where everything is read from; it stays open as long as the application runs.
+        secret: signs the session cookies; 32 random characters or more, the same after a restart.
+        endpoint: address that services send to, shown to who has no data yet.
+        auth_required: False lets everyone in; for a server that listens on loopback only.
+        secure_cookies: True where the dashboard is reached over TLS.
+        now: the clock, in UTC.
+
+    Raises:
+        ValueError: `secret` is too short.
+    """
+    if len(secret) < 32:
+        raise ValueError("The dashboard's secret must have at least 32 characters.")
+    # FastAPI would report its own requests to the host's OpenTelemetry, which may be ours
+    server = FastAPI(
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    context = Context(store, ProjectList(store), endpoint, now)
+    accounts = StoreAccounts(store)
+    rows.add_routes(server, context)
+    auth.add_routes(server, accounts, auth.LoginThrottle())
+    dash = _dash(server, context, auth_required)
+    _add_middleware(server, dash, accounts, secret, auth_required, secure_cookies)
+    return server
+
+
+def _dash(server: FastAPI, context: Context, auth_required: bool) -> Dash:
+    # Dash sets the level of its logger and prints to standard output unless told not to
+    dash = Dash(
+        "gnomon_dashboard",
+        server=server,
+        title="Gnomon",
+        update_title="",
+        index_string=_INDEX,
+        serve_locally=True,
+        suppress_callback_exceptions=True,
+        assets_ignore=r"boot\.js|favicon\.svg",
+        add_log_handler=False,
+        enable_mcp=False,
+        use_pages=False,
+        pages_folder="",
+    )
+    # callbacks go over HTTP, where the guard sees them
+    dash.backend.websocket_capability = False
+    dash.layout = shell(user_menu=auth_required)
+    frame.register(dash, context)
+    overview.register(dash, context)
+    traces.register(dash)
+    trace.register(dash, context)
+    logging.getLogger("dash").setLevel(logging.WARNING)
+    return dash
+
+
+def _add_middleware(
+    server: FastAPI,
+    dash: Dash,
+    accounts: auth.Accounts,
+    secret: str,
+    auth_required: bool,
+    secure_cookies: bool,
+) -> None:
+    """The last one added is the outermost."""
+    server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    if auth_required:
+        server.add_middleware(auth.Guard, check=auth.SessionCheck(accounts))
+    else:
+        server.add_middleware(auth.SameSiteOnly)
+    server.add_middleware(
+        SessionMiddleware,
+        secret_key=secret,
+        session_cookie=auth.SESSION_COOKIE,
+        max_age=auth.SESSION_S,
+        same_site="lax",
+        https_only=secure_cookies,
+    )
+    server.add_middleware(headers.SecurityHeaders, script_hashes=_script_hashes(dash))
+
+
+def _script_hashes(dash: Dash) -> list[str]:
+    hashes: list[Any] = list(dash.csp_hashes())
+    return [str(one) for one in hashes]

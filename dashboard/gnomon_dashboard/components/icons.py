@@ -1,0 +1,12 @@
+"""Icons: shapes of our own, drawn by assets/gnomon.css as masks in the colour of the text."""
+
+from typing import Any
+
+from dash import html
+
+
+def icon(name: str, size: int = 16) -> Any:
+    """Return an icon; `name` is one of the ``.icon-…`` classes of assets/gnomon.css."""
+    return html.Span(
+        className=f"icon icon-{name}", style={"width": size, "height": size}, **{"aria-hidden": "true"}
+    )

@@ -1,0 +1,111 @@
+"""What callbacks need: the store, the clock, and the view that a request asks for."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+from gnomon_collector.store.engine import Store
+from gnomon_collector.store.queries import filters
+from gnomon_collector.store.queries.filters import Scope, Window
+from gnomon_dashboard import state
+from gnomon_dashboard.figures import Canvas
+from gnomon_dashboard.state import ViewState
+from gnomon_dashboard.theme import Scheme, palette
+
+SCHEME_COOKIE = "gnomon_scheme"
+ZONE_COOKIE = "gnomon_zone"
+
+
+def utc_now() -> datetime:
+    """Return the present time in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass
+class ProjectList:
+    """The projects that exist, asked for again after `fresh_s` seconds."""
+
+    store: Store
+    fresh_s: float = 3.0
+    _projects: tuple[str, ...] = ()
+    _asked: float = field(default=float("-inf"))
+
+    async def get(self) -> tuple[str, ...]:
+        if time.monotonic() - self._asked > self.fresh_s:
+            self._projects = await asyncio.to_thread(filters.projects, self.store)
+            self._asked = time.monotonic()
+        return self._projects
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the pages are made with.
+
+    Attributes:
+        endpoint: address that services send their telemetry to, shown where there is none yet.
+        now: the clock, in UTC.
+    """
+
+    store: Store
+    projects: ProjectList
+    endpoint: str
+    now: Callable[[], datetime] = utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view state, made concrete for one request."""
+
+    state: ViewState
+    project: str
+    window: Window
+    zone: tzinfo
+    scheme: Scheme
+
+    @property
+    def scope(self) -> Scope:
+        return state.scope(self.state, self.project)
+
+    @property
+    def canvas(self) -> Canvas:
+        revision = state.to_query(self.state)
+        return Canvas(palette(self.scheme), self.zone, self.window, revision)
+
+
+async def resolve(
+    context: Context, search: str | None, cookies: Mapping[str, str], scheme: object = None
+) -> View:
+    """Return the view of a request.
+
+    Args:
+        search: the URL's query string.
+        cookies: those of the request; they carry the viewer's time zone and colour scheme.
+        scheme: the colour scheme when the page has changed it since it was loaded.
+    """
+    parsed = state.parse(search)
+    known = await context.projects.get() if not parsed.project else ()
+    project = parsed.project or (known[0] if known else "default")
+    return View(
+        state=parsed,
+        project=project,
+        window=state.window(parsed, context.now()),
+        zone=zone_of(cookies),
+        scheme=scheme_of(cookies, scheme),
+    )
+
+
+def zone_of(cookies: Mapping[str, str]) -> tzinfo:
+    """Return the viewer's time zone, UTC where it is unknown."""
+    try:
+        return ZoneInfo(cookies.get(ZONE_COOKIE, "").replace("%2F", "/"))
+    except (ValueError, OSError):
+        return UTC
+
+
+def scheme_of(cookies: Mapping[str, str], changed: object = None) -> Scheme:
+    """Return the viewer's colour scheme: what the page changed it to, else the cookie, else light."""
+    wanted = changed or cookies.get(SCHEME_COOKIE)
+    return "dark" if wanted == "dark" else "light"

@@ -1,0 +1,48 @@
+"""Addresses of our own pages. Pure."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from urllib.parse import quote
+
+from gnomon_dashboard import state
+from gnomon_dashboard.state import ViewState
+
+
+def to_page(path: str, view: ViewState) -> str:
+    """Return the address of a page that keeps project, time, refresh and filters."""
+    return path + state.to_query(kept(view))
+
+
+def kept(view: ViewState) -> ViewState:
+    """Return the part of a view that belongs to every page."""
+    return ViewState(
+        project=view.project,
+        range=view.range,
+        start=view.start,
+        end=view.end,
+        refresh_s=view.refresh_s,
+        services=view.services,
+        environments=view.environments,
+        models=view.models,
+    )
+
+
+def to_calls(view: ViewState) -> Callable[[str, str], str]:
+    """Return what makes the address of the calls that have a value in a column."""
+    return _filtered(replace(kept(view), rows="calls"))
+
+
+def to_traces(view: ViewState) -> Callable[[str, str], str]:
+    """Return what makes the address of the traces that have a value in a column, whatever the filters."""
+    return _filtered(replace(kept(view), services=(), environments=(), models=()))
+
+
+def to_trace(view: ViewState, trace_id: str, span_id: str = "") -> str:
+    """Return the address of a trace, and of a span in it."""
+    return f"/trace/{quote(trace_id, safe='')}{state.to_query(replace(kept(view), span=span_id))}"
+
+
+def _filtered(view: ViewState) -> Callable[[str, str], str]:
+    return lambda column, value: "/traces" + state.to_query(
+        replace(view, filter=state.equals_filter(column, value))
+    )

@@ -1,0 +1,138 @@
+"""The callbacks of the frame: which page, which options, and controls that follow the URL."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+
+from gnomon_collector.errors import StoreError
+from gnomon_collector.store.queries import filters
+from gnomon_dashboard import ids, links, state
+from gnomon_dashboard.components import empty
+from gnomon_dashboard.components.shell import NAVIGATION, options
+from gnomon_dashboard.context import Context, View, resolve
+from gnomon_dashboard.pages import overview, trace, traces
+from gnomon_dashboard.state import ViewState
+
+
+def register(app: Dash, context: Context) -> None:
+    """Add the callbacks. The URL decides; a control that was changed writes to the URL (assets/app.js)."""
+
+    @app.callback(
+        Output(ids.PAGE, "children"),
+        Output(ids.PAGE_KEY, "data"),
+        Input(ids.URL, "pathname"),
+        Input(ids.URL, "search"),
+        State(ids.PAGE_KEY, "data"),
+    )
+    async def show_page(path: str, search: str, shown: str | None) -> tuple[Any, Any]:
+        view = state.parse(search)
+        key = page_key(path, view)
+        return (no_update, no_update) if key == shown else (page(path, view), key)
+
+    @app.callback(
+        *[Output(link_id, "href") for link_id, *_ in NAVIGATION],
+        *[Output(link_id, "className") for link_id, *_ in NAVIGATION],
+        Output(ids.RANGE, "value"),
+        Output(ids.RANGE_LABEL, "children"),
+        Output(ids.REFRESH, "value"),
+        Output(ids.REFRESH_TIMER, "interval"),
+        Output(ids.REFRESH_TIMER, "disabled"),
+        Input(ids.URL, "search"),
+        Input(ids.URL, "pathname"),
+    )
+    async def follow_url(search: str, path: str) -> tuple[Any, ...]:
+        view = await resolve(context, search, ctx.cookies)
+        return frame_values(view, path)
+
+    @app.callback(
+        Output(ids.PROJECT, "data"),
+        Output(ids.PROJECT, "value"),
+        Output(ids.SERVICES, "data"),
+        Output(ids.SERVICES, "value"),
+        Output(ids.ENVIRONMENTS, "data"),
+        Output(ids.ENVIRONMENTS, "value"),
+        Output(ids.MODELS, "data"),
+        Output(ids.MODELS, "value"),
+        Input(ids.URL, "search"),
+    )
+    async def follow_filters(search: str) -> tuple[Any, ...]:
+        view = await resolve(context, search, ctx.cookies)
+        known, found = await _options(context, view)
+        chosen = view.state
+        return (
+            options(known, [view.project]),
+            view.project,
+            options(found.services, chosen.services),
+            list(chosen.services),
+            options(found.environments, chosen.environments),
+            list(chosen.environments),
+            options(found.models, chosen.models),
+            list(chosen.models),
+        )
+
+    _register_controls(app)
+
+
+def page_key(path: str | None, view: ViewState) -> str:
+    """Return what names the page's layout: another key, another layout."""
+    return f"{path} {view.rows}" if (path or "/") == "/traces" else str(path)
+
+
+def page(path: str | None, view: ViewState) -> Any:
+    """Return the layout of a page."""
+    path = path or "/"
+    if path == "/":
+        return overview.layout()
+    if path == "/traces":
+        return traces.layout(view)
+    if trace.trace_id_of(path):
+        return trace.layout()
+    return empty.not_found("No such page", "Use the navigation to go on.")
+
+
+def frame_values(view: View, path: str | None) -> tuple[Any, ...]:
+    """Return where the navigation leads, and the values of the time and refresh controls."""
+    here = path or "/"
+    shown = view.state
+    active = "/traces" if here.startswith("/trace") else here
+    return (
+        *[links.to_page(href, shown) for _, _, href, _ in NAVIGATION],
+        *["nav-link active" if href == active else "nav-link" for _, _, href, _ in NAVIGATION],
+        None if shown.is_custom else shown.range,
+        _custom_label(view) if shown.is_custom else "Custom",
+        str(shown.refresh_s),
+        max(1, shown.refresh_s) * 1000,
+        shown.refresh_s == 0 or shown.is_custom,
+    )
+
+
+def _custom_label(view: View) -> str:
+    start, end = (moment.astimezone(view.zone) for moment in (view.state.start, view.state.end) if moment)
+    if start.date() == end.date():
+        return f"{start:%d %b %H:%M} – {end:%H:%M}"
+    return f"{start:%d %b %H:%M} – {end:%d %b %H:%M}"
+
+
+async def _options(context: Context, view: View) -> tuple[Sequence[str], filters.FilterOptions]:
+    try:
+        known = await context.projects.get()
+        found = await asyncio.to_thread(filters.filter_options, context.store, view.project, view.window)
+    except StoreError:
+        return (), filters.FilterOptions((), (), ())
+    return known, found
+
+
+def _register_controls(app: Dash) -> None:
+    """Connect controls with assets/app.js, which writes to the URL: a callback cannot, it would be a circle."""
+    connections = (
+        ("project", Input(ids.PROJECT, "value"), State(ids.PROJECT, "data")),
+        ("filters", Input(ids.SERVICES, "value"), Input(ids.ENVIRONMENTS, "value"), Input(ids.MODELS, "value")),
+        ("range", Input(ids.RANGE, "value")),
+        ("refresh", Input(ids.REFRESH, "value")),
+        ("customRange", Input(ids.CUSTOM_APPLY, "n_clicks"), State(ids.CUSTOM_FROM, "value"), State(ids.CUSTOM_TO, "value")),
+        ("toggleScheme", Input(ids.SCHEME_TOGGLE, "n_clicks")),
+    )  # fmt: skip
+    for name, *inputs in connections:
+        app.clientside_callback(ClientsideFunction("gnomon", name), *inputs, prevent_initial_call=True)

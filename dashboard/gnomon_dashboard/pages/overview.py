@@ -1,0 +1,182 @@
+"""The overview: is it slow, is it failing, is it expensive."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from dash import Dash, Input, Output, ctx, html
+
+from gnomon_collector.errors import StoreError
+from gnomon_collector.store.engine import Store
+from gnomon_collector.store.queries import filters, overview
+from gnomon_collector.store.queries.filters import Scope, Window
+from gnomon_dashboard import figures, ids, links
+from gnomon_dashboard.components import empty, outcomes, panels, tiles
+from gnomon_dashboard.context import Context, View, resolve
+
+Answer = TypeVar("Answer")
+
+_TRIGGERS: Final = (
+    Input(ids.URL, "search"),
+    Input(ids.REFRESH_TIMER, "n_intervals"),
+    Input(ids.REFRESH_NOW, "n_clicks"),
+    Input(ids.SCHEME, "data"),
+)
+
+
+def layout() -> Any:
+    """Return the page; its figures come by callbacks."""
+    return [
+        html.H1("Overview", className="visually-hidden"),
+        html.Div(id=ids.EMPTY),
+        html.Div(
+            id=ids.OVERVIEW_BODY,
+            children=[
+                html.Div(
+                    className="tiles",
+                    children=[
+                        html.Div(tiles.placeholders((("requests", "Requests"), ("success", "Success rate"), ("cost", "Cost"), ("tokens", "Tokens"))), id=ids.TRAFFIC_TILES, className="tile-group"),
+                        html.Div(tiles.placeholders((("p50", "Latency p50"), ("p95", "Latency p95"), ("p99", "Latency p99"))), id=ids.LATENCY_TILES, className="tile-group"),
+                    ],
+                ),
+                html.Div(
+                    className="panels",
+                    children=[
+                        panels.chart_panel(ids.LATENCY_OVER_TIME, "Latency over time", "How long calls took: half of them were faster than p50, all but one in twenty faster than p95, all but one in a hundred faster than p99. From log-spaced buckets, six to the octave."),
+                        panels.chart_panel(ids.LATENCY_DISTRIBUTION, "Latency distribution", "Number of calls by how long they took, on a logarithmic axis.", "calls"),
+                        panels.chart_panel(ids.SUCCESS_OVER_TIME, "Success over time", "Share of calls that ended well among those that ended well or failed; cancelled calls count as neither. Bars: failed calls."),
+                        panels.content_panel(ids.SUCCESS_DISTRIBUTION, "Success distribution", "How calls ended, and the error types of those that failed. Click one to see its calls.", "calls"),
+                        panels.chart_panel(ids.TOKENS_BY_MODEL, "Tokens by model", "Input and output tokens of all calls that reported usage.", "tokens"),
+                        panels.chart_panel(ids.COST_BY_MODEL, "Cost by model", "Computed from dated list prices over reported tokens. Models without a known price count as nothing.", "USD"),
+                    ],
+                ),
+            ],
+        ),
+    ]  # fmt: skip
+
+
+def register(app: Dash, context: Context) -> None:
+    """Add the page's callbacks: one for each query, so that a slow panel blocks no other."""
+    _register_empty(app, context)
+
+    @app.callback(
+        Output(ids.TRAFFIC_TILES, "children"),
+        Output(ids.SUCCESS_OVER_TIME, "figure"),
+        Output(ids.state_of(ids.SUCCESS_OVER_TIME), "children"),
+        *_TRIGGERS,
+    )
+    async def show_traffic(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
+        view = await resolve(context, search, ctx.cookies, scheme)
+        return await asyncio.to_thread(traffic_panels, context.store, view)
+
+    @app.callback(
+        Output(ids.LATENCY_TILES, "children"),
+        Output(ids.LATENCY_OVER_TIME, "figure"),
+        Output(ids.state_of(ids.LATENCY_OVER_TIME), "children"),
+        Output(ids.LATENCY_DISTRIBUTION, "figure"),
+        Output(ids.state_of(ids.LATENCY_DISTRIBUTION), "children"),
+        *_TRIGGERS,
+    )
+    async def show_latency(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
+        view = await resolve(context, search, ctx.cookies, scheme)
+        return await asyncio.to_thread(latency_panels, context.store, view)
+
+    @app.callback(
+        Output(ids.TOKENS_BY_MODEL, "figure"),
+        Output(ids.state_of(ids.TOKENS_BY_MODEL), "children"),
+        Output(ids.COST_BY_MODEL, "figure"),
+        Output(ids.state_of(ids.COST_BY_MODEL), "children"),
+        *_TRIGGERS,
+    )
+    async def show_usage(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
+        view = await resolve(context, search, ctx.cookies, scheme)
+        return await asyncio.to_thread(usage_panels, context.store, view)
+
+    @app.callback(
+        Output(ids.SUCCESS_DISTRIBUTION, "children"),
+        Output(ids.state_of(ids.SUCCESS_DISTRIBUTION), "children"),
+        *_TRIGGERS,
+    )
+    async def show_outcomes(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
+        view = await resolve(context, search, ctx.cookies, scheme)
+        return await asyncio.to_thread(outcome_panel, context.store, view)
+
+
+def _register_empty(app: Dash, context: Context) -> None:
+    @app.callback(
+        Output(ids.EMPTY, "children"),
+        Output(ids.OVERVIEW_BODY, "style"),
+        Input(ids.URL, "search"),
+        Input(ids.REFRESH_TIMER, "n_intervals"),
+        Input(ids.REFRESH_NOW, "n_clicks"),
+    )
+    async def show_empty(search: str, _ticks: int, _clicks: int) -> tuple[Any, dict[str, str]]:
+        view = await resolve(context, search, ctx.cookies)
+        if await _has_data(context, view.project):
+            return None, {}
+        return empty.no_data_yet(context.endpoint, view.project), {"display": "none"}
+
+
+async def _has_data(context: Context, project: str) -> bool:
+    """Whether a project has data; a store in trouble is left to the panels to report."""
+    try:
+        return await asyncio.to_thread(filters.has_data, context.store, project)
+    except StoreError:
+        return True
+
+
+def traffic_panels(store: Store, view: View) -> tuple[Any, ...]:
+    """Return the tiles of traffic, success over time, and what stands over it."""
+    series = _asked(overview.traffic, store, view)
+    if isinstance(series, str):
+        return [], figures.blank(), panels.failed(series)
+    shown = tiles.render(tiles.traffic_tiles(series, view.window))
+    figure = figures.success_over_time(series, view.canvas)
+    return shown, figure, None if series.buckets else panels.nothing()
+
+
+def latency_panels(store: Store, view: View) -> tuple[Any, ...]:
+    """Return the tiles of latency, both latency figures, and what stands over them."""
+    series = _asked(overview.latency, store, view)
+    if isinstance(series, str):
+        return [], figures.blank(), panels.failed(series), figures.blank(), panels.failed(series)
+    over = None if series.buckets else panels.nothing()
+    return (
+        tiles.render(tiles.latency_tiles(series)),
+        figures.latency_over_time(series, view.canvas),
+        over,
+        figures.latency_distribution(series, view.canvas),
+        over,
+    )
+
+
+def usage_panels(store: Store, view: View) -> tuple[Any, ...]:
+    """Return tokens and cost by model, and what stands over them."""
+    rows = _asked(overview.usage_by_model, store, view)
+    if isinstance(rows, str):
+        return figures.blank(), panels.failed(rows), figures.blank(), panels.failed(rows)
+    has_tokens = any(row.input_tokens + row.output_tokens for row in rows)
+    has_cost = any(row.priced for row in rows)
+    return (
+        figures.tokens_by_model(rows, view.canvas),
+        None if has_tokens else panels.nothing("No call reported tokens" if rows else "No calls in this time range"),
+        figures.cost_by_model(rows, view.canvas),
+        None if has_cost else panels.nothing("No call has a known price" if rows else "No calls in this time range"),
+    )
+
+
+def outcome_panel(store: Store, view: View) -> tuple[Any, ...]:
+    """Return how calls ended, and what stands over it."""
+    rows = _asked(overview.outcomes, store, view)
+    if isinstance(rows, str):
+        return None, panels.failed(rows)
+    link = links.to_calls(view.state)
+    return outcomes.outcome_list(rows, link), None if rows else panels.nothing()
+
+
+def _asked(ask: Callable[[Store, Scope, Window], Answer], store: Store, view: View) -> Answer | str:
+    """The answer of a query, or what went wrong, for the viewer."""
+    try:
+        return ask(store, view.scope, view.window)
+    except StoreError as error:
+        return str(error)

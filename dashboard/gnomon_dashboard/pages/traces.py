@@ -1,0 +1,236 @@
+"""The Traces page: the grid's frame. Its rows come from `gnomon_dashboard.rows`, fetched by assets/grid.js."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dash_ag_grid as dag
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+
+from gnomon_collector.store.queries.trace_columns import Column, Rows, columns
+from gnomon_dashboard import ids
+from gnomon_dashboard.components.icons import icon
+from gnomon_dashboard.state import ViewState
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a column is shown; `is_default` ones are visible until the viewer chooses."""
+
+    header: str
+    width: int
+    is_default: bool = False
+    renderer: str = ""
+
+
+SHOWN: Final[dict[str, Shown]] = {
+    "status": Shown("Success", 96, True, "GnomonStatus"),
+    "name": Shown("Span name", 150, True, "GnomonLink"),
+    "trace_id": Shown("Trace id", 102, True, "GnomonId"),
+    "latency_ms": Shown("Latency", 92, True),
+    "input": Shown("Input", 270, True),
+    "output": Shown("Output", 270, True),
+    "time": Shown("Time", 160, True),
+    "model": Shown("Model", 150, True),
+    "tokens": Shown("Tokens", 84, True),
+    "cost_usd": Shown("Cost", 84, True),
+    "user": Shown("User", 84, True),
+    "service": Shown("Service", 140),
+    "environment": Shown("Environment", 120),
+    "kind": Shown("Kind", 110),
+    "session": Shown("Session", 130),
+    "company": Shown("Company", 120),
+    "prompt": Shown("Prompt", 120),
+    "prompt_version": Shown("Prompt version", 130),
+    "release": Shown("Release", 100),
+    "error_type": Shown("Error type", 150),
+    "provider": Shown("Provider", 110),
+    "finish_reason": Shown("Finish reason", 124),
+    "ttft_ms": Shown("First token", 106),
+    "input_tokens": Shown("Input tokens", 116),
+    "output_tokens": Shown("Output tokens", 124),
+    "cache_read_tokens": Shown("Cached tokens", 124),
+    "cache_status": Shown("Cache", 90),
+    "language": Shown("Language", 96),
+    "calls": Shown("Model calls", 110),
+    "spans": Shown("Spans", 84),
+    "span_id": Shown("Span id", 112, False, "GnomonId"),
+}
+
+
+_CONNECTIONS: Final = {
+    "mount": (Input(ids.GRID, "id"), Input(ids.URL, "search")),
+    "tick": (Input(ids.REFRESH_TIMER, "n_intervals"), Input(ids.REFRESH_NOW, "n_clicks")),
+    "rows": (Input(ids.ROWS_SWITCH, "value"),),
+    "search": (Input(ids.SEARCH, "value"),),
+    "columns": (Input(ids.COLUMNS, "value"),),
+    "reset": (Input(ids.RESET, "n_clicks"),),
+}
+"""Functions of assets/grid.js and what they follow."""
+
+
+def layout(view: ViewState) -> Any:
+    """Return the page for a view; rows, sort and filters are taken up from it."""
+    return html.Div(
+        className="traces-page",
+        children=[
+            html.H1("Traces", className="visually-hidden"),
+            *[dcc.Store(id=ids.done(name)) for name in _CONNECTIONS],
+            _bar(view),
+            dag.AgGrid(
+                id=ids.GRID,
+                rowModelType="infinite",
+                columnDefs=[_definition(one, view) for one in columns(view.rows)],
+                filterModel=_filter_model(view),
+                defaultColDef={
+                    "sortable": True,
+                    "resizable": True,
+                    "filter": "agTextColumnFilter",
+                    "filterParams": {"buttons": ["reset"], "debounceMs": 400, "maxNumConditions": 2},
+                    "suppressHeaderMenuButton": False,
+                },
+                dashGridOptions=_options(),
+                className="traces-grid",
+                style={"height": "100%", "width": "100%"},
+            ),
+        ],
+    )
+
+
+def register(app: Dash) -> None:
+    """Connect the page's controls with assets/grid.js."""
+    for name, inputs in _CONNECTIONS.items():
+        app.clientside_callback(
+            ClientsideFunction("gnomonGrid", name),
+            Output(ids.done(name), "data"),
+            *inputs,
+            prevent_initial_call=name != "mount",
+        )
+
+
+def default_columns(rows: Rows) -> list[str]:
+    """Return the ids of the columns that are visible until the viewer chooses."""
+    return [one.id for one in columns(rows) if SHOWN[one.id].is_default]
+
+
+def _bar(view: ViewState) -> Any:
+    return html.Div(
+        className="grid-bar",
+        children=[
+            dmc.SegmentedControl(
+                id=ids.ROWS_SWITCH,
+                data=[{"value": "traces", "label": "Traces"}, {"value": "calls", "label": "Calls"}],
+                value=view.rows,
+                size="xs",
+            ),
+            dmc.TextInput(
+                id=ids.SEARCH,
+                value=view.text,
+                placeholder="Search in input and output",
+                leftSection=icon("search", 14),
+                size="xs",
+                debounce=400,
+                className="grid-search",
+                **{"aria-label": "Search in input and output"},
+            ),
+            html.Span(id=ids.COUNT, className="grid-count", role="status"),
+            html.Div(className="grid-actions", children=[_column_chooser(view), _reset(), _export()]),
+        ],
+    )
+
+
+def _column_chooser(view: ViewState) -> Any:
+    boxes = [
+        dmc.Checkbox(label=SHOWN[one.id].header, value=one.id, size="xs") for one in columns(view.rows)
+    ]
+    return dmc.Popover(
+        position="bottom-end",
+        shadow="md",
+        children=[
+            dmc.PopoverTarget(html.Button([icon("columns", 14), html.Span("Columns")], className="chip-button")),
+            dmc.PopoverDropdown(
+                dmc.CheckboxGroup(
+                    id=ids.COLUMNS,
+                    value=list(view.columns) or default_columns(view.rows),
+                    children=html.Div(boxes, className="column-list"),
+                )
+            ),
+        ],
+    )
+
+
+def _reset() -> Any:
+    return html.Button(
+        [icon("reset", 14), html.Span("Reset")],
+        id=ids.RESET,
+        className="chip-button",
+        title="Forget search, column filters, sort and column choice",
+    )
+
+
+def _export() -> Any:
+    return html.A(
+        [icon("download", 14), html.Span("CSV")],
+        id=ids.EXPORT,
+        href="/export/traces.csv",
+        className="chip-button",
+        title="Download every row of this result",
+    )
+
+
+def _definition(one: Column, view: ViewState) -> dict[str, Any]:
+    shown = SHOWN[one.id]
+    visible = one.id in view.columns if view.columns else shown.is_default
+    definition: dict[str, Any] = {
+        "field": one.id,
+        "colId": one.id,
+        "headerName": shown.header,
+        "initialWidth": shown.width,
+        "hide": not visible,
+        "initialSort": _initial_sort(one.id, view.sort),
+        "sortingOrder": ["desc", "asc"] if one.type != "text" else ["asc", "desc"],
+    }
+    if one.type == "number":
+        definition |= {"filter": "agNumberColumnFilter", "type": "rightAligned", "cellClass": ["number", "ag-right-aligned-cell"]}
+    if one.type == "time":
+        definition |= {"filter": False, "cellClass": "number"}
+    if one.id in ("trace_id", "span_id", "time"):
+        definition["cellClass"] = "mono"
+    if one.id in ("input", "output"):
+        definition |= {"flex": 1, "minWidth": 170}
+    if shown.renderer:
+        definition["cellRenderer"] = shown.renderer
+    return definition
+
+
+def _initial_sort(column_id: str, sort: str) -> str | None:
+    if sort.removeprefix("-") != column_id:
+        return None
+    return "desc" if sort.startswith("-") else "asc"
+
+
+def _filter_model(view: ViewState) -> dict[str, Any]:
+    try:
+        model = json.loads(view.filter) if view.filter else {}
+    except (ValueError, RecursionError):
+        return {}
+    known = {one.id for one in columns(view.rows)}
+    return {name: item for name, item in model.items() if name in known} if isinstance(model, dict) else {}
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "theme": {"function": "themeQuartz.withParams(gnomonGridTheme('light'), 'light').withParams(gnomonGridTheme('dark'), 'dark')"},
+        "rowHeight": 34,
+        "headerHeight": 34,
+        "cacheBlockSize": 100,
+        "maxConcurrentDatasourceRequests": 1,
+        "blockLoadDebounceMillis": 60,
+        "infiniteInitialRowCount": 30,
+        "animateRows": False,
+        "suppressCellFocus": False,
+        "enableCellTextSelection": True,
+        "tooltipShowDelay": 400,
+        "suppressMultiSort": True,
+    }  # fmt: skip
