@@ -56,6 +56,8 @@ def batch_settings() -> dict[str, object]:
         "format_schema": batch_proto(),
         "format_schema_message_name": "Batch",
         "input_format_protobuf_oneof_presence": 1,
+        # One request may span years of days; the collector bounds the earliest and the latest.
+        "max_partitions_per_insert_block": 0,
     }
 
 

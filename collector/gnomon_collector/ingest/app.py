@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
 )
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from gnomon_collector.errors import BadRequest, GnomonError
@@ -29,8 +30,10 @@ from gnomon_collector.store.ingest import insert_scores
 PROTOBUF = "application/x-protobuf"
 RETRY_AFTER_S = 5
 _MAX_FEEDBACK_BYTES = 1024**2
-# Decoding holds the event loop; a large request is decoded in a thread instead.
+# Decoding holds the event loop; a large request is decoded in a thread instead. gzip can be 1000 times larger
+# inside.
 _LARGE_BYTES = 1024**2
+_LARGE_GZIP_BYTES = 16 * 1024
 # google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 _RPC_CODES = {400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 429: 8, 503: 14}
 
@@ -86,6 +89,8 @@ async def _answered(
 ) -> Response:
     try:
         response = await endpoint(parts, request)
+    except ClientDisconnect:
+        response = explain(400, "The connection ended before the body did.")  # for the count alone
     except GnomonError as error:
         response = explain(_http_status(error), str(error))
         if response.status_code == 401:
@@ -134,7 +139,7 @@ async def _received(
     parts: IngestParts, project: str, body: bytes, encoding: str
 ) -> tuple[CheckedRequest, ReceivedRequest]:
     arguments = (parts.settings, project, body, encoding, time.time_ns())
-    if len(body) > _LARGE_BYTES:
+    if len(body) > (_LARGE_GZIP_BYTES if encoding == "gzip" else _LARGE_BYTES):
         return await asyncio.to_thread(_check, *arguments)
     return _check(*arguments)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from gnomon_collector.errors import BadRequest
+from gnomon_schemas.normalise import EARLIEST, MAX_FUTURE_S
 
 MAX_SCORES = 1000
 
@@ -71,7 +73,7 @@ def parse_scores(body: bytes) -> list[Score]:
         BadRequest: it is not JSON, or a score is wrong. The message says where; it quotes no value.
     """
     try:
-        parsed = (Scores if b'"scores"' in body else Score).model_validate_json(body)
+        parsed = (Scores if _has_list(body) else Score).model_validate_json(body)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
@@ -81,6 +83,14 @@ def parse_scores(body: bytes) -> list[Score]:
     return parsed.scores if isinstance(parsed, Scores) else [parsed]
 
 
+def _has_list(body: bytes) -> bool:
+    try:
+        said = from_json(body)
+    except ValueError:
+        return False  # the model says what is wrong with it
+    return isinstance(said, dict) and "scores" in said
+
+
 def score_rows(
     scores: list[Score], project: str, received_at: datetime, *, only_user: bool
 ) -> list[tuple[object, ...]]:
@@ -88,6 +98,9 @@ def score_rows(
 
     Args:
         only_user: whatever the sender says, the source is ``user``: what a publishable key may say.
+
+    Raises:
+        BadRequest: a score says that it was made in the far past or in the future.
     """
     return [
         (
@@ -102,14 +115,20 @@ def score_rows(
             score.comment,
             "user" if only_user else score.source,
             score.author,
-            _utc(score.created_at, received_at),
+            _created_at(score.created_at, received_at),
             received_at,
         )
         for score in scores
     ]
 
 
-def _utc(said: datetime | None, received_at: datetime) -> datetime:
+def _created_at(said: datetime | None, received_at: datetime) -> datetime:
     if said is None:
         return received_at
-    return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+    time = said.replace(tzinfo=UTC) if said.tzinfo is None else said
+    latest = received_at + timedelta(seconds=MAX_FUTURE_S)
+    if not EARLIEST <= time <= latest:
+        raise BadRequest(
+            f"The body is not valid feedback: created_at must lie between {EARLIEST:%Y-%m-%d} and now."
+        )
+    return time.astimezone(UTC)

@@ -29,7 +29,7 @@ def flatten_request(body: bytes) -> bytes | None:
     request = ExportTraceServiceRequest.FromString(body)
     deep = [value for value in _values(request) if _is_deep(value)]
     for value in deep:
-        text = json.dumps(_plain(value), ensure_ascii=False)
+        text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
         value.Clear()
         value.kvlist_value.values.append(KeyValue(key=JSON_KEY, value=AnyValue(string_value=text)))
     return bytes(request.SerializeToString()) if deep else None

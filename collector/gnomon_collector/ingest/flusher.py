@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from gnomon_collector.errors import StoreError, StoreUnavailable
 from gnomon_collector.ingest.flatten import flatten_request
@@ -79,7 +80,7 @@ class Flusher:
             started = time.monotonic()
             spans = 0
             try:
-                spans = self._flush_oldest()
+                spans = self.flush_oldest()
                 retry_s = _FIRST_RETRY_S
             except Exception as error:
                 self._note_failure(error)
@@ -97,8 +98,12 @@ class Flusher:
         else:
             _log.exception("Writing spans failed, they wait in the inbox")
 
-    def _flush_oldest(self) -> int:
-        """Write the oldest requests and return how many spans they have."""
+    def flush_oldest(self) -> int:
+        """Write the oldest requests and return how many spans they have; 0 when there are none.
+
+        Raises:
+            StoreUnavailable: they wait in the inbox; flush again later.
+        """
         requests = self._inbox.oldest(0, _BATCH_BYTES)
         if requests:
             self._flush(requests)
@@ -108,7 +113,7 @@ class Flusher:
         """Write requests; what the database refuses is halved until the one at fault stands alone."""
         batch = _batch(requests)
         try:
-            self._write(batch, requests)
+            also_touched = self._write(batch, requests)
         except StoreUnavailable:
             raise
         except StoreError as error:
@@ -119,27 +124,43 @@ class Flusher:
                 return
             self._set_aside(requests[0], error)
             return
-        self._inbox.forget(requests)
+        self._inbox.forget(requests, also_touched)
         self.stats.batches += 1
         self.stats.requests += len(requests)
         self.stats.spans += batch.spans
 
     def _set_aside(self, request: ReceivedRequest, error: StoreError) -> None:
+        self._check_ingest(error)
         _log.error(
             "The database refuses a request of project %s, it is set aside: %s", request.project, error
         )
         self._inbox.quarantine(request, str(error))
         self.stats.quarantined += 1
 
-    def _write(self, batch: ingest.Batch, requests: Sequence[ReceivedRequest]) -> None:
+    def _check_ingest(self, refusal: StoreError) -> None:
+        """Make sure that the database takes a batch at all, so that it is the request that is at fault.
+
+        Raises:
+            StoreUnavailable: it does not: a table or a view is broken or missing.
+        """
+        try:
+            ingest.insert_batch(self._store, encode_envelope("", 0, "", b""))
+        except StoreError:
+            raise StoreUnavailable(f"The database takes no spans at all: {refusal}") from refusal
+
+    def _write(self, batch: ingest.Batch, requests: Sequence[ReceivedRequest]) -> set[tuple[str, datetime]]:
+        """Bring requests to the database; return project and minute of other spans that changed."""
         bodies = [decompress(request.body, request.encoding, _UNLIMITED) for request in requests]
         ingest.insert_batch(self._store, _envelopes(batch, requests, bodies))
         report = ingest.report_batch(self._store, batch)
         if report.spans < batch.spans:
             report = self._write_flattened(batch, requests, bodies) or report
         self._price(batch, report)
-        for project in report.projects_seen_twice:
-            ingest.mark_duplicates(self._store, batch, project)
+        return {
+            (project, minute)
+            for project in report.projects_seen_twice
+            for minute in ingest.mark_duplicates(self._store, batch, project)
+        }
 
     def _write_flattened(
         self, batch: ingest.Batch, requests: Sequence[ReceivedRequest], bodies: Sequence[bytes]
@@ -159,8 +180,9 @@ class Flusher:
             self._priced = ingest.priced_models(self._store)
         for provider, model in sorted(report.unpriced - self._priced):
             periods = self._price_list(provider, model)
-            ingest.save_prices(self._store, provider, model, periods, price_list_version())
+            # In this order: once the price is saved, a flush that was cut off would not come back to it.
             ingest.price_batch(self._store, batch, provider, model, periods, price_list_version())
+            ingest.save_prices(self._store, provider, model, periods, price_list_version())
             self._priced.add((provider, model))
 
 
@@ -177,6 +199,8 @@ def _batch(requests: Sequence[ReceivedRequest]) -> ingest.Batch:
         projects=sorted({request.project for request in requests}),
         minutes={minute_time(minute) for request in requests for minute in request.minutes},
         spans=sum(request.spans for request in requests),
+        first_received_at_ns=min(request.received_at_ns for request in requests),
+        last_received_at_ns=max(request.received_at_ns for request in requests),
     )
 
 

@@ -7,18 +7,19 @@ together whatever has gathered meanwhile (group commit), so that many small requ
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gnomon_collector.errors import StoreUnavailable
+from gnomon_collector.ingest.requests import plain_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -103,7 +104,8 @@ class TouchedMinutes:
 
     Attributes:
         minutes: (project, minute in UTC)
-        touch: the newest touch among them; minutes touched later stay out of date
+        touch: the newest touch among them (ids of requests, so a clock set back does no harm); minutes
+            touched later stay out of date
     """
 
     minutes: tuple[tuple[str, datetime], ...]
@@ -136,6 +138,7 @@ class Inbox:
         self._changed = threading.Condition()
         self._closing = False
         self._arrived = threading.Event()
+        _create_private(path)
         with closing(self._connect()) as connection:
             connection.executescript(_DDL)
             row = connection.execute("SELECT ifnull(sum(length(body)), 0), count(*) FROM requests").fetchone()
@@ -183,7 +186,11 @@ class Inbox:
         self._arrived.set()
 
     def oldest(self, after_id: int, max_bytes: int) -> list[ReceivedRequest]:
-        """Return the oldest requests after `after_id`, at least one if there is any, up to `max_bytes`."""
+        """Return the oldest requests after `after_id`, at least one if there is any.
+
+        Args:
+            max_bytes: most bytes of all bodies together, decompressed.
+        """
         self._arrived.clear()
         found: list[ReceivedRequest] = []
         size_bytes = 0
@@ -192,10 +199,10 @@ class Inbox:
             closing(connection.execute(_OLDEST, (after_id,))) as rows,
         ):
             for id_, project, received_at_ns, encoding, spans, minutes, body in rows:
-                if found and size_bytes + len(body) > max_bytes:
+                size_bytes += plain_bytes(body, encoding)
+                if found and size_bytes > max_bytes:
                     self._arrived.set()
                     break
-                size_bytes += len(body)
                 found.append(
                     ReceivedRequest(
                         project, received_at_ns, encoding, spans, _minutes_from_text(minutes), body, id_
@@ -203,25 +210,32 @@ class Inbox:
                 )
         return found
 
-    def forget(self, requests: Collection[ReceivedRequest]) -> None:
-        """Drop requests that are in the database, and note that their minutes need new rollups."""
+    def forget(
+        self, requests: Collection[ReceivedRequest], also_touched: Iterable[tuple[str, datetime]] = ()
+    ) -> None:
+        """Drop requests that are in the database, and note that their minutes need new rollups.
+
+        Args:
+            also_touched: (project, minute in UTC) of other spans that changed with them.
+        """
         ids = [(request.id,) for request in requests]
-        touch = time.time_ns()
-        minutes = {(request.project, minute, touch) for request in requests for minute in request.minutes}
+        touches = _touches(requests, also_touched)
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany("DELETE FROM requests WHERE id = ?", ids)
-            connection.executemany(_TOUCH, minutes)
+            connection.executemany(_TOUCH, touches)
 
         self._submit(write, 0).result()
         self._release(requests)
 
     def quarantine(self, request: ReceivedRequest, reason: str) -> None:
         """Set a request aside that the database does not take, so that it stops nothing else."""
+        touches = _touches([request], ())  # some of its spans may be in
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(_QUARANTINE, (reason, request.id))
             connection.execute("DELETE FROM requests WHERE id = ?", (request.id,))
+            connection.executemany(_TOUCH, touches)
 
         self._submit(write, 0).result()
         self._release([request])
@@ -244,9 +258,7 @@ class Inbox:
 
     def forget_touched(self, touched: TouchedMinutes) -> None:
         """Note that the rollups of these minutes are up to date, unless touched again meanwhile."""
-        keys = [
-            (project, int(minute.timestamp()) // 60, touched.touch) for project, minute in touched.minutes
-        ]
+        keys = [(project, _minute_number(minute), touched.touch) for project, minute in touched.minutes]
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany(
@@ -270,6 +282,8 @@ class Inbox:
 
     def _submit(self, write: _Write, size_bytes: int) -> Future[None]:
         task = _Task(write, size_bytes, Future())
+        # A client that goes away cancels its wait, not the write.
+        task.done.set_running_or_notify_cancel()
         with self._changed:
             if self._closing:
                 task.done.set_exception(StoreUnavailable("The collector is stopping. Try again later."))
@@ -279,9 +293,22 @@ class Inbox:
         return task.done
 
     def _write_groups(self) -> None:
-        with closing(self._connect()) as connection:
-            while group := self._next_group():
-                self._commit(connection, group)
+        connection: sqlite3.Connection | None = None
+        while group := self._next_group():
+            try:
+                connection = connection or self._connect()
+                _commit(connection, group)
+            except sqlite3.Error as error:
+                # Closing undoes what was begun, whatever state the connection is in.
+                _close(connection)
+                connection = None
+                self._fail(group, error)
+                continue
+            if any(task.size_bytes for task in group):
+                self._arrived.set()
+            for task in group:
+                task.done.set_result(None)
+        _close(connection)
 
     def _next_group(self) -> list[_Task]:
         """Wait for tasks and take what has gathered; empty when closed and all done."""
@@ -295,24 +322,8 @@ class Inbox:
                 size_bytes += group[-1].size_bytes
             return group
 
-    def _commit(self, connection: sqlite3.Connection, group: list[_Task]) -> None:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            for task in group:
-                task.write(connection)
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._fail(connection, group, error)
-            return
-        if any(task.size_bytes for task in group):
-            self._arrived.set()
-        for task in group:
-            task.done.set_result(None)
-
-    def _fail(self, connection: sqlite3.Connection, group: list[_Task], error: sqlite3.Error) -> None:
+    def _fail(self, group: list[_Task], error: sqlite3.Error) -> None:
         _log.error("The inbox %s cannot be written: %s. Free disk space or mend the disk.", self._path, error)
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
         with self._changed:
             self._waiting_bytes -= sum(task.size_bytes for task in group)
             self._waiting_requests -= sum(1 for task in group if task.size_bytes)
@@ -331,9 +342,39 @@ class Inbox:
         return connection
 
 
+def _commit(connection: sqlite3.Connection, group: Iterable[_Task]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for task in group:
+        task.write(connection)
+    connection.execute("COMMIT")
+
+
+def _close(connection: sqlite3.Connection | None) -> None:
+    if connection is not None:
+        with suppress(sqlite3.Error):
+            connection.close()
+
+
 def minute_time(minute: int) -> datetime:
     """Return the time (UTC) of a minute counted from 1970."""
     return datetime.fromtimestamp(minute * 60, UTC)
+
+
+def _minute_number(time: datetime) -> int:
+    return int(time.timestamp()) // 60
+
+
+def _touches(
+    requests: Collection[ReceivedRequest], also_touched: Iterable[tuple[str, datetime]]
+) -> set[tuple[str, int, int]]:
+    touch = max((request.id for request in requests), default=0)
+    own = {(request.project, minute, touch) for request in requests for minute in request.minutes}
+    return own | {(project, _minute_number(minute), touch) for project, minute in also_touched}
+
+
+def _create_private(path: Path) -> None:
+    """Create the file if need be: it holds people's prompts. SQLite gives its log the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _insert(connection: sqlite3.Connection, request: ReceivedRequest) -> None:

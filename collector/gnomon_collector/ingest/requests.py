@@ -21,6 +21,8 @@ _MINUTE_NS = 60 * 10**9
 _EARLIEST_NS = int(EARLIEST.timestamp()) * 10**9
 # Nesting of the messages whose number is bounded: request, resource spans, scope spans, spans.
 _REPEATED_FIELDS = (1, 2, 2)
+# Each of those has at most two other fields; more is no OTLP, and reading on would take seconds.
+_FIELDS_PER_SPAN = 4
 _LENGTH_DELIMITED = 2
 _FIXED_BYTES = {1: 8, 5: 4}
 
@@ -71,7 +73,15 @@ def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
         )
     if not decompressor.eof:
         raise BadRequest("The body is not valid gzip: it ends early.")
+    if decompressor.unused_data:
+        raise BadRequest("The body is not valid gzip: something follows its end. Send one gzip member.")
     return plain
+
+
+def plain_bytes(body: bytes, encoding: str) -> int:
+    """Return how many bytes come out of a body that `decompress` has accepted, without decompressing it."""
+    # The last field of a gzip member (RFC 1952, 2.3.1), which zlib has checked.
+    return int.from_bytes(body[-4:], "little") if encoding == "gzip" else len(body)
 
 
 def check_request(body: bytes, received_at_ns: int, max_spans: int) -> CheckedRequest:
@@ -134,37 +144,58 @@ def _check_count(body: bytes, max_spans: int) -> None:
     """Count on the wire, before decoding: the 2 bytes of an empty span take 170 decoded."""
     if len(body) <= 2 * max_spans:
         return
-    counts = [0, 0, 0]
     try:
-        _count(memoryview(body), 0, counts, max_spans)
+        _WireCount(max_spans).add(memoryview(body), 0)
     except IndexError:
         raise BadRequest("The body is not a valid ExportTraceServiceRequest: it ends early.") from None
 
 
-def _count(message: memoryview, level: int, counts: list[int], max_spans: int) -> None:
-    position = 0
-    end = len(message)
-    while position < end:
-        tag, position = _varint(message, position)
-        wire_type = tag & 7
-        if wire_type == _LENGTH_DELIMITED:
-            size, position = _varint(message, position)
-            if tag >> 3 == _REPEATED_FIELDS[level]:
-                counts[level] += 1
-                if counts[level] > max_spans:
-                    raise TooLarge(
-                        f"The request has more than {max_spans} spans: send fewer at a time,"
-                        " or raise GNOMON_MAX_REQUEST_SPANS."
-                    )
-                if level + 1 < len(_REPEATED_FIELDS):
-                    _count(message[position : position + size], level + 1, counts, max_spans)
-            position += size
-        elif wire_type in _FIXED_BYTES:
-            position += _FIXED_BYTES[wire_type]
-        elif wire_type == 0:
-            _, position = _varint(message, position)
-        else:
-            raise BadRequest("The body is not a valid ExportTraceServiceRequest: unknown wire type.")
+class _WireCount:
+    """Counts the resources, scopes, spans and fields around them in a serialized request."""
+
+    def __init__(self, max_spans: int) -> None:
+        self._max_spans = max_spans
+        self._messages = [0] * len(_REPEATED_FIELDS)
+        self._fields = 0
+
+    def add(self, message: memoryview, level: int) -> None:
+        """Count what is in a message.
+
+        Raises:
+            TooLarge: too many of a kind.
+            BadRequest, IndexError: it is not valid protobuf.
+        """
+        position = 0
+        while position < len(message):
+            tag, position = _varint(message, position)
+            self._fields += 1
+            wire_type = tag & 7
+            if wire_type == _LENGTH_DELIMITED:
+                size, position = _varint(message, position)
+                if tag >> 3 == _REPEATED_FIELDS[level]:
+                    self._add_repeated(message[position : position + size], level)
+                position += size
+            elif wire_type in _FIXED_BYTES:
+                position += _FIXED_BYTES[wire_type]
+            elif wire_type == 0:
+                _, position = _varint(message, position)
+            else:
+                raise BadRequest("The body is not a valid ExportTraceServiceRequest: unknown wire type.")
+            if self._fields > _FIELDS_PER_SPAN * self._max_spans:
+                raise self._too_large()
+
+    def _add_repeated(self, message: memoryview, level: int) -> None:
+        self._messages[level] += 1
+        if self._messages[level] > self._max_spans:
+            raise self._too_large()
+        if level + 1 < len(_REPEATED_FIELDS):
+            self.add(message, level + 1)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The request has more than {self._max_spans} spans: send fewer at a time,"
+            " or raise GNOMON_MAX_REQUEST_SPANS."
+        )
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:

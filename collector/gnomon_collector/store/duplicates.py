@@ -41,18 +41,41 @@ def changed_duplicates(calls: Iterable[Call]) -> dict[tuple[str, str], str]:
     The answer depends on the set of calls alone, not on their order.
     """
     listed = sorted(calls, key=lambda call: (call.project, call.key))
-    changed = {}
-    for group in _same_calls(listed):
-        billable = max(group, key=lambda call: (call.known_values, call.start_ns, call.key))
-        for call in group:
-            wanted = "" if call is billable else billable.key
-            if call.duplicate_of != wanted:
-                changed[(call.project, call.key)] = wanted
-    return changed
+    return {
+        (call.project, call.key): wanted
+        for group in _families(listed)
+        for call, wanted in _verdicts(group)
+        if call.duplicate_of != wanted
+    }
 
 
-def _same_calls(calls: list[Call]) -> list[list[Call]]:
-    """Cut `calls` into groups that report one call each."""
+def _verdicts(family: list[Call]) -> Iterable[tuple[Call, str]]:
+    """Yield each call of a family with what its `duplicate_of` should be.
+
+    A family with several response ids is several calls under one that sums them up; whoever has no id of its
+    own is then an aggregate, never billable.
+    """
+    by_response: Mapping[str, list[Call]] = defaultdict(list)
+    for call in family:
+        by_response[call.response_id].append(call)
+    responses = sorted(response for response in by_response if response)
+    if len(responses) < 2:
+        billable = _richest(family)
+        yield from ((call, "" if call is billable else billable.key) for call in family)
+        return
+    for response in responses:
+        billable = _richest(by_response[response])
+        yield from ((call, "" if call is billable else billable.key) for call in by_response[response])
+    first = _richest(by_response[responses[0]])
+    yield from ((call, first.key) for call in by_response[""])
+
+
+def _richest(calls: Iterable[Call]) -> Call:
+    return max(calls, key=lambda call: (call.known_values, call.start_ns, call.key))
+
+
+def _families(calls: list[Call]) -> list[list[Call]]:
+    """Cut `calls` into groups that report one call each, or calls and an aggregate of them."""
     leader = {id(call): call for call in calls}
 
     def find(call: Call) -> Call:
@@ -78,13 +101,20 @@ def _pairs(calls: list[Call]) -> Iterable[tuple[Call, Call]]:
         if call.response_id:
             by_response[(call.project, call.response_id)].append(call)
     for same in by_response.values():
-        yield from ((a, b) for i, a in enumerate(same) for b in same[i + 1 :] if _two_views(a, b))
+        yield from _two_views(same)
 
 
-def _two_views(a: Call, b: Call) -> bool:
-    """Whether two calls with one response id are one call seen twice.
+def _two_views(same: list[Call]) -> Iterable[tuple[Call, Call]]:
+    """Yield pairs of calls with one response id that are one call seen twice.
 
     The same instrumentation does not report a call twice, and two views of a call overlap in time: without
     that, a cached answer replayed later would pass for the call that first got it.
     """
-    return a.scope_name != b.scope_name and a.start_ns <= b.end_ns and b.start_ns <= a.end_ns
+    by_start = sorted(same, key=lambda call: call.start_ns)
+    for index, first in enumerate(by_start):
+        for later in range(index + 1, len(by_start)):
+            second = by_start[later]
+            if second.start_ns > first.end_ns:
+                break
+            if first.scope_name != second.scope_name:
+                yield first, second

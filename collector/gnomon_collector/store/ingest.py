@@ -16,22 +16,46 @@ from gnomon_collector.store.engine import Store
 from gnomon_schemas.otlp import BATCH_FORMAT, BATCH_TABLE, batch_settings
 from gnomon_schemas.prices import COST_USD, PRICE_ARRAYS, Price
 
-_BATCH_REPORT = """
+# Which rows came with the requests of a batch. Not by batch id: a batch that was cut off comes again under
+# another id, and then its rows may be there already.
+_OF_REQUESTS = (
+    "received_at BETWEEN fromUnixTimestamp64Nano({first_received_at_ns:Int64}, 'UTC')"
+    " AND fromUnixTimestamp64Nano({last_received_at_ns:Int64}, 'UTC')"
+)
+
+_BATCH_REPORT = f"""
 SELECT project,
-    countIf(batch = {batch:String}) AS spans,
+    countIf(batch = {{batch:String}}) AS spans,
     uniqExactIf(scope_name, kind IN ('generation', 'embedding')) AS call_scopes,
-    groupUniqArrayIf((provider, model), batch = {batch:String} AND is_unpriced) AS unpriced
+    groupUniqArrayIf((provider, model), is_unpriced) AS unpriced
 FROM (
     SELECT project, batch, scope_name, kind, provider,
         if(response_model != '', response_model, request_model) AS model,
-        kind IN ('generation', 'embedding') AND price_version = '' AND usage_source != 'none' AS is_unpriced
+        kind IN ('generation', 'embedding') AND price_version = '' AND usage_source != 'none'
+            AND {_OF_REQUESTS} AS is_unpriced
     FROM spans
-    WHERE project IN {projects:Array(String)} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
+    WHERE project IN {{projects:Array(String)}}
+        AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}}
 )
 GROUP BY project
-"""
+"""  # noqa: S608  (SQL of this module)
 
-_CALLS_SEEN_TWICE = """
+_CALLS_AROUND = """\
+FROM spans
+    WHERE project = {project:String} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
+        AND kind IN ('generation', 'embedding')"""
+
+# Two steps out from the batch: a call of the batch, another view of it, and that one's family. One step would
+# compare a call with half of those that report it.
+_CALLS_SEEN_TWICE = f"""
+WITH of_batch AS (
+    SELECT trace_id, response_id
+    {_CALLS_AROUND} AND {_OF_REQUESTS}
+), related AS (
+    SELECT trace_id, response_id
+    {_CALLS_AROUND} AND (trace_id IN (SELECT trace_id FROM of_batch)
+        OR response_id != '' AND response_id IN (SELECT response_id FROM of_batch))
+)
 SELECT project, trace_id, span_id, parent_span_id, scope_name, response_id,
     toUnixTimestamp64Nano(start_time) AS start_ns, start_ns + duration_ns AS end_ns,
     isNotNull(input_tokens) + isNotNull(output_tokens) + isNotNull(cache_read_tokens)
@@ -40,18 +64,11 @@ SELECT project, trace_id, span_id, parent_span_id, scope_name, response_id,
 FROM (
     SELECT *, count() OVER (PARTITION BY trace_id) AS in_trace,
         count() OVER (PARTITION BY response_id) AS with_response
-    FROM spans
-    WHERE project = {project:String} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
-        AND kind IN ('generation', 'embedding')
+    {_CALLS_AROUND} AND (trace_id IN (SELECT trace_id FROM related)
+        OR response_id != '' AND response_id IN (SELECT response_id FROM related))
 )
-WHERE (in_trace > 1 OR response_id != '' AND with_response > 1)
-    AND (trace_id IN (
-            SELECT trace_id FROM spans WHERE project = {project:String} AND batch = {batch:String}
-                AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))})
-        OR response_id != '' AND response_id IN (
-            SELECT response_id FROM spans WHERE project = {project:String} AND batch = {batch:String}
-                AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}))
-"""
+WHERE in_trace > 1 OR response_id != '' AND with_response > 1
+"""  # noqa: S608  (SQL of this module)
 
 _SET_DUPLICATES = """
 UPDATE spans
@@ -86,6 +103,7 @@ _PRICED_MODELS = "SELECT DISTINCT provider, model FROM model_prices"
 _PRICE_COLUMNS = ("provider", "model", "valid_from", *PRICE_ARRAYS, "price_version", "version")
 _FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
 _KEYS_PER_UPDATE = 2000
+_MINUTE_NS = 60 * 10**9
 
 Minutes = Collection[datetime]
 
@@ -99,12 +117,15 @@ class Batch:
         projects: tenants with spans in it
         minutes: the minutes (UTC) in which its spans start
         spans: how many spans its requests have
+        first_received_at_ns, last_received_at_ns: of its requests, nanoseconds since 1970
     """
 
     id: str
     projects: Sequence[str]
     minutes: Minutes
     spans: int
+    first_received_at_ns: int
+    last_received_at_ns: int
 
 
 @dataclass(frozen=True)
@@ -144,15 +165,17 @@ def report_batch(store: Store, batch: Batch) -> BatchReport:
     )
 
 
-def mark_duplicates(store: Store, batch: Batch, project: str) -> int:
+def mark_duplicates(store: Store, batch: Batch, project: str) -> set[datetime]:
     """Set `duplicate_of` on the calls of a project that a batch made, or that made the batch's, duplicates.
 
     Returns:
-        How many rows changed.
+        The minutes (UTC) in which rows changed; some may not be the batch's own.
     """
     minutes = with_neighbours(batch.minutes)
-    rows = store.query(_CALLS_SEEN_TWICE, {"project": project, "batch": batch.id, "minutes": minutes}).rows
-    changed = sorted(changed_duplicates(map(_call, rows)).items())
+    rows = store.query(_CALLS_SEEN_TWICE, {"project": project, "minutes": minutes, **_received(batch)}).rows
+    calls = [_call(row) for row in rows]
+    winners = changed_duplicates(calls)
+    changed = sorted(winners.items())
     for start in range(0, len(changed), _KEYS_PER_UPDATE):
         chunk = changed[start : start + _KEYS_PER_UPDATE]
         store.command(
@@ -165,7 +188,7 @@ def mark_duplicates(store: Store, batch: Batch, project: str) -> int:
             },
             settings=_UPDATE_SETTINGS,
         )
-    return len(changed)
+    return {_minute(call.start_ns) for call in calls if (call.project, call.key) in winners}
 
 
 # Merging the expressions of the ingest views takes the planner 20 ms and saves nothing on a batch.
@@ -229,8 +252,19 @@ def with_neighbours(minutes: Minutes) -> list[datetime]:
     return sorted({minute + offset for minute in minutes for offset in around})
 
 
+def _minute(time_ns: int) -> datetime:
+    return datetime.fromtimestamp(time_ns // _MINUTE_NS * 60, UTC)
+
+
 def _scope(batch: Batch) -> dict[str, object]:
-    return {"projects": list(batch.projects), "minutes": with_neighbours(batch.minutes)}
+    return {"projects": list(batch.projects), "minutes": with_neighbours(batch.minutes), **_received(batch)}
+
+
+def _received(batch: Batch) -> dict[str, object]:
+    return {
+        "first_received_at_ns": batch.first_received_at_ns,
+        "last_received_at_ns": batch.last_received_at_ns,
+    }
 
 
 SCORE_COLUMNS = (
