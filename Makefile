@@ -72,6 +72,10 @@ chromium: ## Install Chromium for the end-to-end tests, if there is none (needs 
 snapshots: $(STAMP) ## Regenerate the reviewed snapshots of SQL and spans
 	$(BIN)/pytest -m "not slow" --snapshot-update tests
 
+.PHONY: docs
+docs: $(STAMP) ## Write the parts of the guides that come from the code: settings, command help
+	$(BIN)/python -m tests.docs.reference
+
 .PHONY: hooks
 hooks: $(STAMP) ## Have git run the checks of `make check` before each commit
 	$(BIN)/pre-commit install
