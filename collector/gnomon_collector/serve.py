@@ -31,7 +31,9 @@ from gnomon_collector.ingest.app import IngestParts, add_ingest_routes
 from gnomon_collector.ingest.authorize import Authorize, authorize_all, authorize_by_key
 from gnomon_collector.ingest.flusher import Flusher
 from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.intake import TraceIntake
 from gnomon_collector.ingest.metrics import IngestMetrics
+from gnomon_collector.ingest.otlp_grpc import OtlpGrpcServer
 from gnomon_collector.ingest.rollup_worker import RollupWorker
 from gnomon_collector.runfile import DataDirLock, ServerFile, remove_server_file, write_server_file
 from gnomon_collector.settings import Settings
@@ -112,8 +114,11 @@ def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: thr
     token = secrets.token_urlsafe(32)
     servers = _Servers(settings, stack, stop)
     http_url = ui_url = ""
+    grpc_port = 0
     if "collector" in parts:
-        app = _collector_app(settings, store, keys, token, stack)
+        collector = _start_collector(settings, store, keys, stack)
+        grpc_port = _start_grpc(settings, collector, stack)
+        app = _collector_app(collector, keys, token)
         http_url = servers.start("gnomon-http", app, settings.otlp_http_port, "--otlp-http-port")
     if "dashboard" in parts:
         dashboard = _dashboard_app(settings, store, http_url)
@@ -122,7 +127,7 @@ def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: thr
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         write_server_file(settings.data_dir, ServerFile(os.getpid(), http_url, ui_url, token, started_at))
         stack.callback(remove_server_file, settings.data_dir)
-    _greet(settings, http_url, ui_url, first)
+    _greet(settings, http_url, grpc_port, ui_url, first)
 
 
 @dataclass(frozen=True)
@@ -144,31 +149,40 @@ def _first_credentials(store: Store) -> _Credentials | None:
     return _Credentials(password, key) if password or key else None
 
 
-def _collector_app(settings: Settings, store: Store, keys: KeyRing, token: str, stack: ExitStack) -> FastAPI:
+def _start_collector(settings: Settings, store: Store, keys: KeyRing, stack: ExitStack) -> IngestParts:
+    """Open the inbox and start the threads that empty it."""
     inbox = Inbox(settings.data_dir / "inbox.sqlite", settings.inbox_max_bytes)
     stack.callback(inbox.close)
     flusher = Flusher(inbox, store, price_periods)
-    rollups = RollupWorker(inbox, store)
-    for worker in (flusher, rollups):
+    for worker in (flusher, RollupWorker(inbox, store)):
         stack.callback(worker.stop)
         worker.start()
     authorize: Authorize = authorize_by_key(keys) if settings.auth == "on" else authorize_all
+    return IngestParts(settings, authorize, inbox, store, IngestMetrics(inbox, flusher.stats))
+
+
+def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) -> int:
+    """Start OTLP over gRPC and return its port."""
+    intake = TraceIntake(settings, collector.authorize, collector.inbox, collector.metrics)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    server = OtlpGrpcServer(intake, host, settings.otlp_grpc_port, "--otlp-grpc-port")
+    stack.callback(server.stop)
+    return server.port
+
+
+def _collector_app(collector: IngestParts, keys: KeyRing, token: str) -> FastAPI:
+    settings, inbox = collector.settings, collector.inbox
     app = FastAPI(title="Gnomon", **_NO_TELEMETRY)
-    add_ingest_routes(
-        app, IngestParts(settings, authorize, inbox, store, IngestMetrics(inbox, flusher.stats))
+    add_ingest_routes(app, collector)
+    admin = AdminParts(
+        collector.store,
+        keys,
+        token,
+        settings.data_dir,
+        settings.cluster,
+        lambda: InboxStatus(inbox.waiting_requests, inbox.waiting_bytes),
     )
-    app.include_router(
-        admin_router(
-            AdminParts(
-                store,
-                keys,
-                token,
-                settings.data_dir,
-                settings.cluster,
-                lambda: InboxStatus(inbox.waiting_requests, inbox.waiting_bytes),
-            )
-        )
-    )
+    app.include_router(admin_router(admin))
     return app
 
 
@@ -278,13 +292,16 @@ def _wait(stop: threading.Event) -> None:
             signal.signal(number, handler)
 
 
-def _greet(settings: Settings, http_url: str, ui_url: str, first: _Credentials | None) -> None:
+def _greet(
+    settings: Settings, http_url: str, grpc_port: int, ui_url: str, first: _Credentials | None
+) -> None:
     """Say on stdout where everything is; passwords and keys only at the start that made them."""
     lines = ["", "Gnomon is running."]
     if ui_url:
         lines.append(f"  dashboard   {ui_url}")
     if http_url:
         lines.append(f"  OTLP/HTTP   {http_url}/v1/traces")
+        lines.append(f"  OTLP/gRPC   {_shown_host(settings.host)}:{grpc_port}")
     lines.append(f"  data        {settings.data_dir}")
     if settings.auth == "off":
         lines.append("  Authentication is off: everybody on this machine may read and write.")

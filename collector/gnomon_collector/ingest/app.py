@@ -9,31 +9,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request, Response
+from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTracePartialSuccess,
-    ExportTraceServiceResponse,
-)
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from gnomon_collector.errors import BadRequest, GnomonError
 from gnomon_collector.ingest.authorize import Authorize, NotAuthorized
 from gnomon_collector.ingest.feedback import parse_scores, score_rows
-from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest
+from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.intake import RETRY_AFTER_S, TraceIntake, export_response
 from gnomon_collector.ingest.metrics import CONTENT_TYPE, IngestMetrics
-from gnomon_collector.ingest.requests import CheckedRequest, TooLarge, check_request, decompress
+from gnomon_collector.ingest.otlp_json import to_json
+from gnomon_collector.ingest.requests import TooLarge, decompress
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.ingest import insert_scores
 
 PROTOBUF = "application/x-protobuf"
-RETRY_AFTER_S = 5
+JSON = "application/json"
 _MAX_FEEDBACK_BYTES = 1024**2
-# Decoding holds the event loop; a large request is decoded in a thread instead. gzip can be 1000 times larger
-# inside.
+# Decoding holds the event loop; a large request is decoded in a thread instead. What is compressed can be
+# 1000 times larger inside, and JSON takes 100 times as long.
 _LARGE_BYTES = 1024**2
-_LARGE_GZIP_BYTES = 16 * 1024
+_LARGE_DENSE_BYTES = 16 * 1024
 # google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 _RPC_CODES = {400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 429: 8, 503: 14}
 
@@ -56,11 +55,13 @@ class IngestParts:
 def add_ingest_routes(app: FastAPI, parts: IngestParts) -> None:
     """Add ``/v1/traces``, ``/v1/feedback``, ``/healthz``, ``/readyz`` and ``/metrics`` to `app`."""
 
+    intake = TraceIntake(parts.settings, parts.authorize, parts.inbox, parts.metrics)
+
     async def export_traces(request: Request) -> Response:
-        return await _answered(parts, request, _export_traces, _otlp_error)
+        return await _answered(intake, request, lambda: _export_traces(intake, request), _otlp_error)
 
     async def feedback(request: Request) -> Response:
-        return await _answered(parts, request, _feedback, _json_error)
+        return await _answered(intake, request, lambda: _feedback(parts, request), _json_error)
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -82,22 +83,22 @@ def add_ingest_routes(app: FastAPI, parts: IngestParts) -> None:
 
 
 async def _answered(
-    parts: IngestParts,
+    intake: TraceIntake,
     request: Request,
-    endpoint: Callable[[IngestParts, Request], Awaitable[Response]],
-    explain: Callable[[int, str], Response],
+    answer: Callable[[], Awaitable[Response]],
+    explain: Callable[[Request, int, str], Response],
 ) -> Response:
     try:
-        response = await endpoint(parts, request)
+        response = await answer()
     except ClientDisconnect:
-        response = explain(400, "The connection ended before the body did.")  # for the count alone
+        response = explain(request, 400, "The connection ended before the body did.")  # for the count alone
     except GnomonError as error:
-        response = explain(_http_status(error), str(error))
+        response = explain(request, _http_status(error), str(error))
         if response.status_code == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         if response.status_code in (429, 503):
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    parts.metrics.requests.labels(request.url.path, response.status_code).inc()
+    intake.answered(request.url.path, response.status_code)
     return response
 
 
@@ -111,67 +112,38 @@ def _http_status(error: GnomonError) -> int:
     return 400 if isinstance(error, BadRequest) else 503
 
 
-def _otlp_error(status: int, message: str) -> Response:
-    body = Status(code=_RPC_CODES.get(status, 2), message=message).SerializeToString()
-    return Response(body, status_code=status, media_type=PROTOBUF)
+def _otlp_error(request: Request, status: int, message: str) -> Response:
+    answer = Status(code=_RPC_CODES.get(status, 2), message=message)
+    return _otlp_answer(answer, JSON if _media_type(request) == JSON else PROTOBUF, status)
 
 
-def _json_error(status: int, message: str) -> Response:
+def _json_error(request: Request, status: int, message: str) -> Response:
     return JSONResponse({"detail": message}, status_code=status)
 
 
-async def _export_traces(parts: IngestParts, request: Request) -> Response:
+async def _export_traces(intake: TraceIntake, request: Request) -> Response:
     started = time.perf_counter()
-    project = parts.authorize(request.headers, ("ingest",)).project
-    _check_media_type(request, PROTOBUF)
-    body = await _read(request, parts.settings.max_request_bytes, "GNOMON_MAX_REQUEST_BYTES")
+    project = intake.project(request.headers)
+    is_json = _check_media_type(request, PROTOBUF, JSON) == JSON
+    body = await _read(request, intake.max_request_bytes, "GNOMON_MAX_REQUEST_BYTES")
     encoding = request.headers.get("content-encoding", "").lower()
-    checked, stored = await _received(parts, project, body, encoding)
-    if checked.spans:
-        await asyncio.wrap_future(parts.inbox.put(stored))
-    parts.metrics.spans.inc(checked.spans)
-    parts.metrics.rejected_spans.inc(checked.rejected)
-    parts.metrics.ack_seconds.observe(time.perf_counter() - started)
-    return Response(_export_response(checked), media_type=PROTOBUF)
+    if len(body) > (_LARGE_BYTES if encoding in ("", "identity") and not is_json else _LARGE_DENSE_BYTES):
+        checked, stored = await asyncio.to_thread(intake.check, project, body, encoding, is_json=is_json)
+    else:
+        checked, stored = intake.check(project, body, encoding, is_json=is_json)
+    await asyncio.wrap_future(intake.put(checked, stored))
+    intake.acknowledged(checked, time.perf_counter() - started)
+    return _otlp_answer(export_response(checked), JSON if is_json else PROTOBUF)
 
 
-async def _received(
-    parts: IngestParts, project: str, body: bytes, encoding: str
-) -> tuple[CheckedRequest, ReceivedRequest]:
-    arguments = (parts.settings, project, body, encoding, time.time_ns())
-    if len(body) > (_LARGE_GZIP_BYTES if encoding == "gzip" else _LARGE_BYTES):
-        return await asyncio.to_thread(_check, *arguments)
-    return _check(*arguments)
-
-
-def _check(
-    settings: Settings, project: str, body: bytes, encoding: str, received_at_ns: int
-) -> tuple[CheckedRequest, ReceivedRequest]:
-    plain = decompress(body, encoding, settings.max_request_bytes)
-    checked = check_request(plain, received_at_ns, settings.max_request_spans)
-    # Kept as it came, compressed or not, unless something had to be left out.
-    keeps_encoding = encoding == "gzip" and not checked.rejected
-    stored = ReceivedRequest(
-        project=project,
-        received_at_ns=received_at_ns,
-        encoding="gzip" if keeps_encoding else "",
-        spans=checked.spans,
-        minutes=checked.minutes,
-        body=body if keeps_encoding else checked.body,
-    )
-    return checked, stored
-
-
-def _export_response(checked: CheckedRequest) -> bytes:
-    if not checked.rejected:
-        return b""  # an ExportTraceServiceResponse with nothing set
-    partial = ExportTracePartialSuccess(rejected_spans=checked.rejected, error_message=checked.reason)
-    return bytes(ExportTraceServiceResponse(partial_success=partial).SerializeToString())
+def _otlp_answer(message: Message, media_type: str, status_code: int = 200) -> Response:
+    body = to_json(message) if media_type == JSON else message.SerializeToString()
+    return Response(body, status_code=status_code, media_type=media_type)
 
 
 async def _feedback(parts: IngestParts, request: Request) -> Response:
     sender = parts.authorize(request.headers, ("ingest", "feedback"))
-    _check_media_type(request, "application/json")
+    _check_media_type(request, JSON)
     body = await _read(request, _MAX_FEEDBACK_BYTES, "")
     encoding = request.headers.get("content-encoding", "").lower()
     scores = parse_scores(decompress(body, encoding, _MAX_FEEDBACK_BYTES))
@@ -180,10 +152,17 @@ async def _feedback(parts: IngestParts, request: Request) -> Response:
     return JSONResponse({"score_ids": [score.score_id for score in scores]})
 
 
-def _check_media_type(request: Request, wanted: str) -> None:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != wanted:
-        raise _Unsupported(f"Content-Type {media_type or 'missing'} is not supported here: send {wanted}.")
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _check_media_type(request: Request, *wanted: str) -> str:
+    media_type = _media_type(request)
+    if media_type not in wanted:
+        raise _Unsupported(
+            f"Content-Type {media_type or 'missing'} is not supported here: send {' or '.join(wanted)}."
+        )
+    return media_type
 
 
 async def _read(request: Request, max_bytes: int, setting: str) -> bytes:

@@ -5,8 +5,11 @@ Bad protobuf must be found here: once in a batch it would spoil the whole of it.
 
 from __future__ import annotations
 
+import sys
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -14,6 +17,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gnomon_collector.errors import BadRequest
 from gnomon_schemas.normalise import EARLIEST, MAX_FUTURE_S
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 _TRACE_ID_BYTES = 16
 _SPAN_ID_BYTES = 8
@@ -51,7 +59,7 @@ class CheckedRequest:
 
 
 def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
-    """Undo a content encoding ("" , "identity" or "gzip").
+    """Undo a content encoding: "" or identity, gzip, deflate (RFC 9110, 8.4.1) or zstd (RFC 8878).
 
     Raises:
         BadRequest: unknown encoding, or not what it says it is.
@@ -59,23 +67,39 @@ def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
     """
     if encoding in ("", "identity"):
         return body
-    if encoding != "gzip":
-        raise BadRequest(f"Content-Encoding {encoding!r} is not supported: use gzip or none.")
-    decompressor = zlib.decompressobj(wbits=31)
+    if encoding not in _DECOMPRESSORS:
+        known = ", ".join(_DECOMPRESSORS)
+        raise BadRequest(f"Content-Encoding {encoding!r} is not supported: use {known} or none.")
+    decompressor = _DECOMPRESSORS[encoding]()
     try:
         plain = decompressor.decompress(body, max_bytes + 1)
-    except zlib.error as error:
-        raise BadRequest(f"The body is not valid gzip: {error}.") from None
+    except (zlib.error, zstd.ZstdError) as error:
+        raise BadRequest(f"The body is not valid {encoding}: {error}.") from None
     if len(plain) > max_bytes:
         raise TooLarge(
             f"The request is larger than {max_bytes} bytes after decompression: send fewer spans at a time,"
             " or raise GNOMON_MAX_REQUEST_BYTES."
         )
     if not decompressor.eof:
-        raise BadRequest("The body is not valid gzip: it ends early.")
+        raise BadRequest(f"The body is not valid {encoding}: it ends early.")
     if decompressor.unused_data:
-        raise BadRequest("The body is not valid gzip: something follows its end. Send one gzip member.")
+        raise BadRequest(f"The body is not valid {encoding}: something follows its end. Send one member.")
     return plain
+
+
+class _Decompressor(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+_DECOMPRESSORS: Final[Mapping[str, Callable[[], _Decompressor]]] = {
+    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "deflate": lambda: zlib.decompressobj(wbits=15),
+    "zstd": lambda: zstd.ZstdDecompressor(),
+}
 
 
 def plain_bytes(body: bytes, encoding: str) -> int:
