@@ -158,7 +158,7 @@ def _add_keys(router: APIRouter, parts: AdminParts) -> None:
         parts.keys.refresh()
         return NewKeyAnswer(key=new.key, key_id=new.key_id, project=new.project, scope=new.scope)
 
-    @router.delete("/keys/{key_id}")
+    @router.delete("/keys/{key_id:path}")
     def delete_key(key_id: str) -> KeyAnswer:
         info = revoke_key(parts.store, key_id)
         parts.keys.refresh()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import threading
@@ -55,6 +56,8 @@ def demo(history_days: int, requests_per_second: float, **flags: object) -> None
     """
     settings = settings_of(**flags)
     check_free(settings, PARTS)
+    # Its line for each request would bury what the server has to say.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     company = _Company(settings, history_days, requests_per_second)
     from gnomon_collector.serve import run
 
@@ -125,7 +128,8 @@ class _Company:
                 history_days=days,
                 requests_per_second=self._requests_per_second,
                 progress=bar.show,
-                history_sent=lambda _: bar.close(),
+                started=lambda: click.echo("The shop assistant is at work; see the project demo."),
+                history_sent=lambda sent: bar.finish(f"{sent.spans:,} spans of history are in."),
             )
 
 
@@ -160,6 +164,11 @@ class _HistoryBar:
     def show(self, share: float) -> None:
         """Show that `share` (0 to 1) is done."""
         self._progress.update(self._task, completed=share)
+
+    def finish(self, message: str) -> None:
+        """Take the bar away and say something instead."""
+        self.close()
+        click.echo(message)
 
     def close(self) -> None:
         """Take the bar away. Doing so twice does no harm."""

@@ -129,7 +129,18 @@ class Direct:
         """Return what can be said without a server."""
         from gnomon_collector.store.status import store_status
 
-        return vars(store_status(self._store))
+        return {**vars(store_status(self._store)), **_left_in_inbox(self._settings)}
+
+
+def _left_in_inbox(settings: Settings) -> dict[str, Json]:
+    """Return what a stopped server acknowledged and has not put into the database yet."""
+    path = settings.data_dir / "inbox.sqlite"
+    if not path.exists():
+        return {}
+    from gnomon_collector.ingest.inbox import Inbox
+
+    with contextlib.closing(Inbox(path, settings.inbox_max_bytes)) as inbox:
+        return {"inbox_requests": inbox.waiting_requests, "inbox_bytes": inbox.waiting_bytes}
 
 
 class ViaServer:

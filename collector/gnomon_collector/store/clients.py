@@ -51,6 +51,7 @@ PASSING_ERROR_CODES = frozenset(
         1001,  # STD_EXCEPTION
     }
 )
+SELECT = re.compile(r"[\s(]*(?:SELECT|WITH)\b", re.IGNORECASE)
 _CHUNK_BYTES = 1 << 20
 _NOISE = re.compile(r"(?:Code: \d+\. )?DB::Exception: |\s*\(version [^()]*(?:\([^()]*\))?[^()]*\)")
 # What the parser would have liked instead fills a screen; the scope repeats the query with its values.
@@ -127,6 +128,15 @@ def read_text(client: Client, sql: str, parameters: Mapping[str, object] | None,
         stream.close()
 
 
+def described(
+    client: Client, sql: str, parameters: Mapping[str, object] | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return names and types of the columns that a SELECT answers with."""
+    statement = f"DESCRIBE TABLE ({sql.rstrip().rstrip(';')}\n)"
+    names, types = client.query(statement, dict(parameters) if parameters else None).result_columns[:2]
+    return tuple(names), tuple(types)
+
+
 def as_utc(client: Client) -> Client:
     """Make `client` read and bind times without zone as UTC, which `CLIENT_SETTINGS` makes the engine do."""
     client.server_tz = UTC
@@ -161,6 +171,7 @@ def _clean(text: str) -> tuple[str, str]:
     names = _TRAILING_NAME.findall(message)
     while _TRAILING_NAME.search(message):
         message = _TRAILING_NAME.sub("", message)
+    message = " ".join(message.split())
     message = _UNPARSED_VALUE.sub(r"\1 \2", _EXPECTED.sub("", _SCOPE.sub("", message)))
     return message[:_MAX_MESSAGE_CHARACTERS].rstrip(". ") + ".", names[-1] if names else ""
 

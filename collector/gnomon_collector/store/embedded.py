@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from gnomon_collector.errors import BadRequest, ConfigError
 from gnomon_collector.runfile import DataDirLock
-from gnomon_collector.store.clients import CLIENT_SETTINGS, as_utc, read_text
+from gnomon_collector.store.clients import CLIENT_SETTINGS, SELECT, as_utc, described, read_text
 from gnomon_collector.store.spool import Spool
 
 _STRING_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
@@ -60,8 +60,8 @@ class EmbeddedEngine:
             path=str(self.directory),
             tz_mode="aware",
             # Without implicit_select a misspelt SELECT is a syntax error; with it, an unknown column.
-            settings={**CLIENT_SETTINGS, "implicit_select": 0, **settings},
             show_clickhouse_errors="scrub",
+            settings={**CLIENT_SETTINGS, "implicit_select": 0, **settings},
         )
         client.database = self.database
         return as_utc(client)
@@ -95,11 +95,13 @@ class EmbeddedEngine:
     ) -> Iterator[bytes]:
         """Yield the answer in ClickHouse's format `fmt`, block by block for CSV, TSV and JSONEachRow."""
         bound = dict(parameters) if parameters else None
-        if fmt == "CSVWithNames" and sql.lstrip("( \n\t")[:6].upper().startswith(("SELECT", "WITH")):
-            # The engine can stream formats without header only.
-            yield _csv_line(client.query(f"DESCRIBE TABLE ({sql}\n)", bound).result_columns[0])
-            fmt = "CSV"
-        yield from read_text(client, sql, bound, fmt)
+        if not SELECT.match(sql):
+            # The engine streams SELECT alone; what SHOW and the like answer is small.
+            yield client.raw_query(sql, bound, fmt=fmt)
+        elif fmt == "CSVWithNames":
+            yield from _csv_with_names(client, sql, bound)
+        else:
+            yield from read_text(client, sql, bound, fmt)
 
     def check_reading(self, client: Client, sql: str) -> None:
         """Refuse what is more than reading from the database.
@@ -156,6 +158,15 @@ def check_plain_sql(plain: str) -> None:
     raise BadRequest(
         f"{word!r} is not possible here: it reaches past the database. Give a column of that name an alias."
     )
+
+
+def _csv_with_names(client: Client, sql: str, parameters: dict[str, object] | None) -> Iterator[bytes]:
+    """Yield CSV with a header. The engine can stream formats without one only, so it is put before."""
+    names, _ = described(client, sql, parameters)
+    blocks = read_text(client, sql, parameters, "CSV")
+    # The first block first: when the query fails at once, nothing must have been said.
+    yield _csv_line(names) + next(blocks, b"")
+    yield from blocks
 
 
 def _settings_clause(settings: Mapping[str, object]) -> str:

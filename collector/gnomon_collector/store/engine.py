@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.transform import NativeTransform
 
 from gnomon_collector.errors import BadRequest, ConfigError, StoreError
-from gnomon_collector.store.clients import ThreadClients, errors_translated
+from gnomon_collector.store.clients import SELECT, ThreadClients, described, errors_translated
 from gnomon_collector.store.embedded import EmbeddedEngine
 from gnomon_collector.store.remote import RemoteServer, parse_address
 
@@ -37,7 +38,6 @@ ANSWER_FORMATS: Mapping[str, str] = {
     "json_lines": "JSONEachRow",
     "table": "JSONCompactEachRowWithNamesAndTypes",
 }
-_SELECT = re.compile(r"[\s(]*(?:SELECT|WITH)\b", re.IGNORECASE)
 _FORMAT_CLAUSE = re.compile(r"\bFORMAT\s+\w+\s*;?\s*$", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -140,8 +140,8 @@ class Store:
             client = self._checked_client(sql, parameters)
             result = client.query(sql, _bound(parameters), settings=_bound(settings))
             columns, types = tuple(result.column_names), tuple(kind.name for kind in result.column_types)
-            if not columns and _SELECT.match(sql):
-                columns, types = _described(client, sql, parameters)
+            if not columns and SELECT.match(sql):
+                columns, types = described(client, sql, parameters)
             return QueryResult(columns, types, [tuple(row) for row in result.result_rows])
 
     def query_text(
@@ -249,6 +249,8 @@ def open_store(url: str, *, data_dir: Path | None = None) -> Store:
         DataDirHeld: another process works in the directory
         StoreUnavailable: no server there, or the password is wrong
     """
+    # What clickhouse-connect logs it also raises; in its log are tracebacks and bound values.
+    logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
     backend = _backend(url, data_dir)
     try:
         return Store(backend)
@@ -299,16 +301,6 @@ def check_bound(sql: str, parameters: Mapping[str, object] | None) -> None:
 
 def _bound(values: Mapping[str, object] | None) -> dict[str, object] | None:
     return dict(values) if values else None
-
-
-def _described(
-    client: Client, sql: str, parameters: Mapping[str, object] | None
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return names and types of the columns of `sql`: chDB leaves them out of an answer without rows."""
-    names, types = client.query(
-        f"DESCRIBE TABLE ({sql.rstrip().rstrip(';')}\n)", _bound(parameters)
-    ).result_columns[:2]
-    return tuple(names), tuple(types)
 
 
 def _native_block(
