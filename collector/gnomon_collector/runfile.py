@@ -73,6 +73,7 @@ class ServerFile:
         ui_url: the dashboard, "" when this server has none
         admin_token: bearer token with admin scope, new at every start
         started_at: ISO 8601, UTC
+        grpc_address: host and port of OTLP over gRPC
     """
 
     pid: int
@@ -80,6 +81,7 @@ class ServerFile:
     ui_url: str
     admin_token: str
     started_at: str
+    grpc_address: str = ""
 
     def __repr__(self) -> str:
         return f"ServerFile(pid={self.pid}, http_url={self.http_url!r})"

@@ -102,11 +102,10 @@ def _configure_logging(settings: Settings) -> None:
 
 
 def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: threading.Event) -> None:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    # The embedded engine writes a cache of the OTLP schema to the current directory, which may be anybody's.
-    os.chdir(settings.data_dir)
     lock = DataDirLock.acquire(settings.data_dir)
     stack.callback(lock.release)
+    # The embedded engine writes a cache of the OTLP schema to the current directory, which may be anybody's.
+    os.chdir(settings.data_dir)
     store = stack.enter_context(open_store(settings.store_url, data_dir=settings.data_dir))
     migrate(store, cluster=settings.cluster or None)
     first = _first_credentials(store) if settings.auth == "on" else None
@@ -114,10 +113,10 @@ def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: thr
     token = secrets.token_urlsafe(32)
     servers = _Servers(settings, stack, stop)
     http_url = ui_url = ""
-    grpc_port = 0
+    grpc_address = ""
     if "collector" in parts:
         collector = _start_collector(settings, store, keys, stack)
-        grpc_port = _start_grpc(settings, collector, stack)
+        grpc_address = _start_grpc(settings, collector, stack)
         app = _collector_app(collector, keys, token)
         http_url = servers.start("gnomon-http", app, settings.otlp_http_port, "--otlp-http-port")
     if "dashboard" in parts:
@@ -125,9 +124,10 @@ def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: thr
         ui_url = servers.start("gnomon-ui", dashboard, settings.ui_port, "--ui-port")
     if http_url:
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        write_server_file(settings.data_dir, ServerFile(os.getpid(), http_url, ui_url, token, started_at))
+        server = ServerFile(os.getpid(), http_url, ui_url, token, started_at, grpc_address)
+        write_server_file(settings.data_dir, server)
         stack.callback(remove_server_file, settings.data_dir)
-    _greet(settings, http_url, grpc_port, ui_url, first)
+    _greet(settings, http_url, grpc_address, ui_url, first)
 
 
 @dataclass(frozen=True)
@@ -161,13 +161,13 @@ def _start_collector(settings: Settings, store: Store, keys: KeyRing, stack: Exi
     return IngestParts(settings, authorize, inbox, store, IngestMetrics(inbox, flusher.stats))
 
 
-def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) -> int:
-    """Start OTLP over gRPC and return its port."""
+def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) -> str:
+    """Start OTLP over gRPC and return its address."""
     intake = TraceIntake(settings, collector.authorize, collector.inbox, collector.metrics)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     server = OtlpGrpcServer(intake, host, settings.otlp_grpc_port, "--otlp-grpc-port")
     stack.callback(server.stop)
-    return server.port
+    return f"{_shown_host(settings.host)}:{server.port}"
 
 
 def _collector_app(collector: IngestParts, keys: KeyRing, token: str) -> FastAPI:
@@ -293,7 +293,7 @@ def _wait(stop: threading.Event) -> None:
 
 
 def _greet(
-    settings: Settings, http_url: str, grpc_port: int, ui_url: str, first: _Credentials | None
+    settings: Settings, http_url: str, grpc_address: str, ui_url: str, first: _Credentials | None
 ) -> None:
     """Say on stdout where everything is; passwords and keys only at the start that made them."""
     lines = ["", "Gnomon is running."]
@@ -301,7 +301,7 @@ def _greet(
         lines.append(f"  dashboard   {ui_url}")
     if http_url:
         lines.append(f"  OTLP/HTTP   {http_url}/v1/traces")
-        lines.append(f"  OTLP/gRPC   {_shown_host(settings.host)}:{grpc_port}")
+        lines.append(f"  OTLP/gRPC   {grpc_address}")
     lines.append(f"  data        {settings.data_dir}")
     if settings.auth == "off":
         lines.append("  Authentication is off: everybody on this machine may read and write.")

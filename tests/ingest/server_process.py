@@ -26,6 +26,7 @@ class ServerProcess:
 
     Attributes:
         url: base of its HTTP side while it runs
+        grpc_address: host and port of its gRPC side
         log: file that holds all it ever wrote
     """
 
@@ -35,6 +36,7 @@ class ServerProcess:
         self.data_dir = data_dir
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self.url = ""
+        self.grpc_address = ""
         self.http = httpx.Client(timeout=60, trust_env=False)
         self._command = [str(GNOMON), "serve", *parts, "--data", str(data_dir)]
         for flag in ("--otlp-http-port", "--otlp-grpc-port", "--ui-port"):
@@ -78,6 +80,7 @@ class ServerProcess:
         except (OSError, ValueError, httpx.HTTPError):
             return False
         self.url, self._admin_token = found["http_url"], found["admin_token"]
+        self.grpc_address = str(found["grpc_address"])
         return True
 
     def kill(self) -> None:
