@@ -12,11 +12,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.bench import profile
 from tests.bench.gnomon_server import gnomon_server
 from tests.bench.ingest_case import CaseResult, Options, run_case, run_load
+from tests.bench.insert_chain import ViewCost
 from tests.bench.load import LoadOptions
 from tests.bench.machine import ROOT, this_machine
 from tests.bench.payloads import SPAN_BYTES
@@ -46,27 +47,42 @@ def run_profile(options: Options, data_dir: Path) -> profile.Profile:
         return found
 
 
-def run_stages(batches: int) -> list[StageTime]:
-    """Run `tests.bench.stages` in a process of its own: chDB has one engine per process."""
-    words = [sys.executable, "-m", "tests.bench.stages", "--batches", str(batches), "--json"]
-    answer = subprocess.run(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    return [StageTime(**row) for row in json.loads(answer.stdout.splitlines()[-1])]
+def run_stages(batches: int) -> tuple[list[StageTime], list[ViewCost]]:
+    """Measure the stages of ingest, and the views of the insert among them."""
+    stages = _measured("tests.bench.stages", "--batches", str(batches))
+    views = _measured("tests.bench.insert_chain", "--repeats", str(max(3, batches // 3)))
+    return [StageTime(**row) for row in stages], [ViewCost(**row) for row in views]
+
+
+def _measured(module: str, *words: str) -> Any:
+    """Run a module in a process of its own (chDB has one engine per process) and return what it prints."""
+    answer = subprocess.run(
+        [sys.executable, "-m", module, *words, "--json"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(answer.stdout.splitlines()[-1])
 
 
 def build_report(
     options: Options,
     cases: Sequence[CaseResult],
     stages: Sequence[StageTime],
+    views: Sequence[ViewCost],
     profiled: profile.Profile | None,
     base: Report,
 ) -> Report:
     """Put the figures together."""
     tables = [_rates_table(cases, base.machine.cores), _cost_table(cases), _exactness_table(cases)]
     tables += [_stages_table(stages)] if stages else []
+    tables += [_views_table(views)] if views else []
     tables += list(profiled.tables()) if profiled else []
     raw = {
         "cases": [asdict(case) for case in cases],
         "stages": [asdict(stage) for stage in stages],
+        "views": [asdict(view) for view in views],
         "profile": asdict(profiled) if profiled else None,
     }
     return replace(
@@ -206,6 +222,15 @@ def _stages_table(stages: Sequence[StageTime]) -> Table:
     return Table("Stages, one after the other in one process", columns, rows)
 
 
+def _views_table(views: Sequence[ViewCost]) -> Table:
+    rows: list[list[Cell]] = [[view.name, view.per_insert_ms, view.per_span_us] for view in views]
+    rows.append(
+        ["**all**", sum(view.per_insert_ms for view in views), sum(view.per_span_us for view in views)]
+    )
+    columns = ["view", "CPU ms per insert, whatever its size", "CPU µs per span"]
+    return Table("The insert, view by view", columns, rows)
+
+
 def _notes(options: Options, cases: Sequence[CaseResult], profiled: profile.Profile | None) -> list[str]:
     parts = " + ".join(options.parts) or "all parts"
     first_error = next((case.load.first_error for case in cases if case.load.first_error), "")
@@ -257,11 +282,11 @@ def run(options: Options, home: Path) -> Report:
             case = run_case(options, spans, encoding, home / f"{spans}-{encoding}")
             print(_progress(case), flush=True)
             cases.append(case)
-    stages = run_stages(options.stage_batches) if options.stage_batches else []
+    stages, views = run_stages(options.stage_batches) if options.stage_batches else ([], [])
     profiled = run_profile(options, home / "profile") if options.profile_seconds else None
     command = f"python -m tests.bench.ingest --seconds {options.seconds:g}"
     base = Report("ingest", "Ingest", command, machine, time.monotonic() - started, (), (), ())
-    return build_report(options, cases, stages, profiled, base)
+    return build_report(options, cases, stages, views, profiled, base)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,7 +22,10 @@ _RATE_HZ: Final = 100
 _SLACK_S: Final = 60.0
 _LINES_SHOWN: Final = 12
 _SMALLEST_SHARE: Final = 0.01
-_THREAD: Final = re.compile(r"^thread \(0x[0-9A-Fa-f]+\): (.*)$|^thread \(0x[0-9A-Fa-f]+\)$")
+_THREAD: Final = re.compile(r"^thread \(\w+\):? ?")
+_PLACE: Final = re.compile(r":\d+\)$")
+
+_OURS: Final = "gnomon-"
 
 # The innermost of these functions on a stack decides the stage.
 STAGES: Final[Mapping[str, str]] = {
@@ -129,11 +132,11 @@ def stage_shares(samples: Mapping[str, int]) -> dict[str, dict[str, float]]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for stack, count in samples.items():
         thread, *frames = stack.split(";")
-        counts[_thread_name(thread)][_stage(frames)] += count
+        counts[_THREAD.sub("", thread)][_stage(frames)] += count
     return {
         thread: {stage: count / stages.total() for stage, count in stages.items()}
         for thread, stages in sorted(counts.items())
-        if thread.startswith("gnomon-")
+        if thread.startswith(_OURS)
     }
 
 
@@ -141,18 +144,14 @@ def leaf_shares(samples: Mapping[str, int]) -> dict[str, float]:
     """Return the share of each innermost function."""
     counts: Counter[str] = Counter()
     for stack, count in samples.items():
-        counts[stack.split(";")[-1]] += count
+        counts[_PLACE.sub(")", stack.split(";")[-1])] += count
     return {name: count / counts.total() for name, count in counts.items()}
-
-
-def _thread_name(frame: str) -> str:
-    found = _THREAD.match(frame)
-    return (found.group(1) or "") if found else frame
 
 
 def _stage(frames: list[str]) -> str:
     for frame in reversed(frames):
-        name = frame.split(" (")[0]
+        # "Class.method (file.py:12)"
+        name = frame.split(" (")[0].rpartition(".")[2]
         if name in STAGES:
             return STAGES[name]
     return "other"

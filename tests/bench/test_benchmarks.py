@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.bench import ingest, stages
+from tests.bench import ingest, insert_chain, stages
 from tests.bench.profile import leaf_shares, stage_shares
 
 
@@ -40,10 +40,17 @@ def test_stages_measure_every_step(capsys: pytest.CaptureFixture[str], data_dir:
 
 
 def test_samples_become_shares_of_stages() -> None:
+    flusher = "thread (12): gnomon-flusher;Thread.run (threading.py:9);Flusher._run (f.py:7)"
     samples = {
-        "thread (0x7F): gnomon-flusher;_run (f.py);insert_batch (i.py);insert (c.py)": 3,
-        "thread (0x7F): gnomon-flusher;_run (f.py);wait (threading.py)": 1,
-        "thread (0x1);main (x.py)": 9,
+        f"{flusher};insert_batch (i.py:1);Store.insert_raw (e.py:2)": 3,
+        f"{flusher};Event.wait (threading.py:3)": 1,
+        "thread (1): MainThread;main (x.py:1)": 9,
     }
     assert stage_shares(samples) == {"gnomon-flusher": {"insert": 0.75, "wait": 0.25}}
-    assert leaf_shares({"a;b": 3, "c;b": 1}) == {"b": 1.0}
+    assert leaf_shares({"a (x.py:1);b (y.py:2)": 3, "c (x.py:3);b (y.py:9)": 1}) == {"b (y.py)": 1.0}
+
+
+def test_the_insert_is_measured_view_by_view(capsys: pytest.CaptureFixture[str], data_dir: Path) -> None:
+    insert_chain.main(["--repeats", "1", "--requests", "2", "--json"])
+    names = [cost["name"] for cost in json.loads(capsys.readouterr().out)]
+    assert names[0] == "decode protobuf" and names[-1] == "→ spans"
