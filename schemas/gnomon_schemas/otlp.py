@@ -8,9 +8,10 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
-JSON_KEY: Final = "$json"
+JSON_KEY: Final = "$gnomon.json"
 """A key-value list whose only key is this one holds a value as JSON text: how values nested deeper than
-`MAX_DEPTH` are stored (see `gnomon_collector.ingest.flatten`)."""
+`MAX_DEPTH` are stored (see `gnomon_collector.ingest.flatten`). Nothing keeps a client from sending such a list
+itself; its text is then taken as it is, JSON or not."""
 
 MAX_DEPTH: Final = 1
 """How deep an AnyValue may nest before the database needs it flattened: the elements of one array or list."""

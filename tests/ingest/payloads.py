@@ -67,18 +67,22 @@ def otlp_type(value: object) -> str:
     return "none" if value is None else names.get(type(value), "kvlist")
 
 
-def plain_json(value: object) -> object:
-    """Return what parsing the JSON text of an array or key-value list should give."""
+def is_json_of(value: object, parsed: object) -> bool:
+    """Whether `parsed`, the parsed JSON text of an array or key-value list, says `value`."""
     match value:
         case list():
-            return [plain_json(each) for each in value]
+            same = isinstance(parsed, list) and len(parsed) == len(value)
+            return same and all(map(is_json_of, value, parsed))
         case dict():
-            return {key: plain_json(each) for key, each in value.items()}
+            same = isinstance(parsed, dict) and parsed.keys() == value.keys()
+            return same and all(is_json_of(each, parsed[key]) for key, each in value.items())
         case bytes():
-            return base64.b64encode(value).decode()
+            return bool(parsed == base64.b64encode(value).decode())
         case float() if not math.isfinite(value):
-            return None
-    return value
+            return parsed is None  # JSON has no word for it
+        case float():
+            return isinstance(parsed, int | float) and float(parsed) == value
+    return type(parsed) is type(value) and bool(parsed == value)
 
 
 def span(
