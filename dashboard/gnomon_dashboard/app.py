@@ -93,7 +93,7 @@ def _dash(server: FastAPI, context: Context, auth_required: bool) -> Dash:
     # Dash sets the level of its logger and prints to standard output unless told not to
     dash = Dash(
         "gnomon_dashboard",
-        server=server,
+        server=server,  # type: ignore[arg-type]  # Dash's annotation forgets FastAPI
         title="Gnomon",
         update_title="",
         index_string=_INDEX,

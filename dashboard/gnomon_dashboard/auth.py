@@ -1,7 +1,7 @@
 """Who may see the dashboard: sessions, login with throttling, and the guard in front of every route.
 
-The session is a signed cookie (HttpOnly, SameSite=Lax). A request that changes something must come from our own
-pages: browsers say so in ``Sec-Fetch-Site``, older ones by ``Origin``.
+The session is a signed cookie (HttpOnly, SameSite=Lax). A request that changes something must come from our
+own pages: browsers say so in ``Sec-Fetch-Site``, older ones by ``Origin``.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ SESSION_COOKIE: Final = "gnomon_session"
 SESSION_S: Final = 14 * 86_400
 _USER: Final = "user"
 _PUBLIC_PREFIXES: Final = ("/assets/",)
-_PUBLIC: Final = ("/login", "/favicon.ico", "/_favicon.ico")
+_PUBLIC: Final = ("/login",)
 _PAGE_PREFIXES: Final = ("/_dash", "/_reload-hash", "/api/", "/export/", "/assets/")
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -57,7 +57,7 @@ class LoginThrottle:
     def wait_s(self, *keys: str) -> float:
         """Return for how many seconds no attempt under any of `keys` is let through; 0 when one may try."""
         now = self.clock()
-        return max((self._blocked_until(key) - now for key in keys), default=0.0)
+        return max(0.0, *(self._blocked_until(key) - now for key in keys))
 
     def failed(self, *keys: str) -> None:
         """Count a failed attempt."""
@@ -76,7 +76,7 @@ class LoginThrottle:
     def _blocked_until(self, key: str) -> float:
         count, last = self._failures.get(key, (0, 0.0))
         over = count - self.free_failures
-        return last + min(self.longest_wait_s, self.first_wait_s * 2**min(over, 20)) if over >= 0 else 0.0
+        return last + min(self.longest_wait_s, self.first_wait_s * 2 ** min(over, 20)) if over >= 0 else 0.0
 
 
 @dataclass
@@ -130,15 +130,17 @@ class Guard:
             return None
         if scope["method"] in _SAFE_METHODS and not path.startswith(_PAGE_PREFIXES):
             query = scope["query_string"].decode("latin-1")
-            return RedirectResponse(f"/login?next={quote(path + (f'?{query}' if query else ''))}", status_code=303)
+            return RedirectResponse(
+                f"/login?next={quote(path + (f'?{query}' if query else ''))}", status_code=303
+            )
         return JSONResponse({"error": "not logged in"}, status_code=401)
 
 
 class SameSiteOnly:
     """ASGI middleware in place of `Guard` where everyone on this machine may come in.
 
-    Still refused are other sites' requests, and hosts that are not this machine's own names: a foreign name that
-    resolves to 127.0.0.1 would make a foreign page same-origin.
+    Still refused are other sites' requests, and hosts that are not this machine's own names: a foreign name
+    that resolves to 127.0.0.1 would make a foreign page same-origin.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -174,7 +176,7 @@ def is_same_site(headers: Mapping[str, str]) -> bool:
 
 
 def safe_next(target: str) -> str:
-    """Return `target` when it is a path on this site, else the start page: a login must not send people away."""
+    """Return `target` when it is a path on this site, else the start page: no login sends people away."""
     is_path = target.startswith("/") and not target.startswith(("//", "/\\", "/login", "/logout"))
     return target if is_path and not any(ord(letter) < 32 for letter in target) else "/"
 
@@ -183,7 +185,7 @@ def add_routes(app: FastAPI, accounts: Accounts, throttle: LoginThrottle) -> Non
     """Add ``GET /login``, ``POST /login`` and ``POST /logout``."""
 
     @app.get("/login", include_in_schema=False)
-    async def show_login(request: Request, next: str = "/") -> Response:  # noqa: A002 (the parameter's name in the URL)
+    async def show_login(request: Request, next: str = "/") -> Response:
         if request.session.get(_USER):
             return RedirectResponse(safe_next(next), status_code=303)
         return HTMLResponse(login_page(safe_next(next)))
@@ -193,7 +195,7 @@ def add_routes(app: FastAPI, accounts: Accounts, throttle: LoginThrottle) -> Non
         request: Request,
         username: str = Form("", max_length=200),
         password: str = Form("", max_length=1000),
-        next: str = Form("/", max_length=4000),  # noqa: A002
+        next: str = Form("/", max_length=4000),
     ) -> Response:
         keys = (f"user {username}", f"address {request.client.host if request.client else ''}")
         wait_s = throttle.wait_s(*keys)
@@ -204,7 +206,9 @@ def add_routes(app: FastAPI, accounts: Accounts, throttle: LoginThrottle) -> Non
         user = await asyncio.to_thread(accounts.verify, username, password)
         if user is None:
             throttle.failed(*keys)
-            return HTMLResponse(login_page(safe_next(next), "Wrong user name or password.", username), status_code=401)
+            return HTMLResponse(
+                login_page(safe_next(next), "Wrong user name or password.", username), status_code=401
+            )
         throttle.succeeded(*keys)
         request.session.clear()
         request.session[_USER] = user
@@ -223,5 +227,3 @@ def login_page(next_path: str, message: str = "", username: str = "") -> str:
     for slot, value in (("message", shown), ("next", escape(next_path)), ("username", escape(username))):
         template = template.replace(f"<!--{slot}-->", value).replace(f"__{slot}__", value)
     return template
-
-

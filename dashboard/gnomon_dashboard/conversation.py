@@ -1,10 +1,10 @@
 """A span's conversation, read from its attributes. Pure, and never raises on what a service sent.
 
-Read are, in this order: the messages of OpenTelemetry's GenAI conventions since 1.37 (``gen_ai.input.messages``,
-``gen_ai.output.messages``, ``gen_ai.system_instructions``; https://opentelemetry.io/docs/specs/semconv/gen-ai/),
-the indexed attributes of older instrumentations (``gen_ai.prompt.0.role`` and so on), the events that OTel had
-before (``gen_ai.user.message``, ``gen_ai.choice``), what tools and `gnomon.observe` report, and at last the
-readable texts that ingest kept.
+Read are, in this order: the messages of OpenTelemetry's GenAI conventions since 1.37
+(``gen_ai.input.messages``, ``gen_ai.output.messages``, ``gen_ai.system_instructions``;
+https://opentelemetry.io/docs/specs/semconv/gen-ai/), the indexed attributes of older instrumentations
+(``gen_ai.prompt.0.role`` and so on), the events that OTel had before (``gen_ai.user.message``,
+``gen_ai.choice``), what tools and `gnomon.observe` report, and at last the readable texts that ingest kept.
 """
 
 import json
@@ -67,7 +67,10 @@ def conversation(span: SpanDetail) -> Conversation:
         messages(span.attributes.get(names.INPUT_MESSAGES, ""), "user"),
         old_in,
         event_in,
-        _single("tool" if span.kind == "tool" else "input", _tool_or_observed(span, names.TOOL_CALL_ARGUMENTS, names.INPUT)),
+        _single(
+            "tool" if span.kind == "tool" else "input",
+            _tool_or_observed(span, names.TOOL_CALL_ARGUMENTS, names.INPUT),
+        ),
         _single("user", span.input_text),
     )
     answered = _first(
@@ -92,7 +95,7 @@ def messages(text: str, default_role: str) -> tuple[Message, ...]:
 
 
 def pretty(value: object) -> str:
-    """Return JSON indented and with its letters as letters; a text that holds JSON likewise, another as it is."""
+    """Return JSON indented and without escapes; a text that holds JSON likewise, another text as it is."""
     if isinstance(value, str):
         loaded = load_json(value)
         return pretty(loaded) if isinstance(loaded, (dict, list)) else _bounded(unescaped(value))
@@ -168,7 +171,8 @@ def _plain(loaded: object, text: str) -> str:
 def _message(item: object, default_role: str) -> Message:
     if not isinstance(item, dict):
         return Message(default_role, (_readable(item if isinstance(item, str) else pretty(item)),))
-    inner = item.get("message") if isinstance(item.get("message"), dict) else item
+    nested = item.get("message")
+    inner: dict[str, Any] = nested if isinstance(nested, dict) else item
     parts = tuple(_parts(inner.get("parts", inner.get("content"))))
     calls = tuple(_tool_call(call) for call in _dicts(inner.get("tool_calls")))
     role = str(inner.get("role") or default_role)
@@ -201,7 +205,10 @@ def _part(item: object) -> Part:
     if kind in ("text", "input_text", "output_text", "refusal"):
         return _text_part(_joined(item.get("content", item.get("text", item.get("refusal")))))
     if kind in ("reasoning", "thinking"):
-        return Part("reasoning", _bounded(_printable(_joined(item.get("content", item.get("thinking", item.get("summary")))))))
+        return Part(
+            "reasoning",
+            _bounded(_printable(_joined(item.get("content", item.get("thinking", item.get("summary")))))),
+        )
     if kind in ("tool_call", "function_call", "tool_use", "server_tool_call"):
         return _tool_call(item)
     if kind in ("tool_call_response", "tool_result", "function_call_output", "server_tool_call_response"):
@@ -217,12 +224,20 @@ def _tool_call(item: Mapping[str, Any]) -> Part:
     function = item.get("function")
     call = function if isinstance(function, dict) else item
     arguments = call.get("arguments", call.get("input", call.get("server_tool_call")))
-    return Part("tool_call", "" if arguments is None else pretty(arguments), _printable(str(call.get("name") or "tool"))[:120])
+    return Part(
+        "tool_call",
+        "" if arguments is None else pretty(arguments),
+        _printable(str(call.get("name") or "tool"))[:120],
+    )
 
 
 def _tool_result(item: Mapping[str, Any]) -> Part:
     result = next((item[key] for key in ("response", "result", "content", "output") if key in item), None)
-    return Part("tool_result", "" if result is None else pretty(result), _printable(str(item.get("id") or item.get("call_id") or ""))[:120])
+    return Part(
+        "tool_result",
+        "" if result is None else pretty(result),
+        _printable(str(item.get("id") or item.get("call_id") or ""))[:120],
+    )
 
 
 def _reference(kind: str, item: Mapping[str, Any]) -> Part | None:
@@ -239,7 +254,9 @@ def _described(item: Mapping[str, Any]) -> str:
         target = target.get("url")
     if isinstance(target, str) and not target.startswith("data:"):
         return _printable(target)[:500]
-    inline = next((value for value in (target, item.get("content"), item.get("data")) if isinstance(value, str)), "")
+    inline = next(
+        (value for value in (target, item.get("content"), item.get("data")) if isinstance(value, str)), ""
+    )
     return f"inline, about {len(inline) * 3 // 4:,} bytes" if inline else "no content sent"
 
 
@@ -254,26 +271,32 @@ def _from_indexed(attributes: Mapping[str, str]) -> tuple[tuple[Message, ...], t
     sides: dict[str, dict[int, dict[str, str]]] = {"in": {}, "out": {}}
     for name, value in attributes.items():
         if match := _INDEXED.match(name):
-            side = "in" if "prompt" == match["side"] or "input" == match["oi"] else "out"
+            side = "in" if match["side"] == "prompt" or match["oi"] == "input" else "out"
             fields = sides[side].setdefault(int(match["number"]), {})
             fields[match["path"].removeprefix("message.")] = value
     return _indexed_side(sides["in"], "user"), _indexed_side(sides["out"], "assistant")
 
 
 def _indexed_side(numbered: Mapping[int, Mapping[str, str]], default_role: str) -> tuple[Message, ...]:
-    return tuple(_indexed_message(numbered[number], default_role) for number in sorted(numbered)[:MOST_MESSAGES])
+    return tuple(
+        _indexed_message(numbered[number], default_role) for number in sorted(numbered)[:MOST_MESSAGES]
+    )
 
 
 def _indexed_message(fields: Mapping[str, str], default_role: str) -> Message:
     content = fields.get("content", "")
     loaded = load_json(content) if content[:1] == "[" else None
     parts = list(_parts(loaded if isinstance(loaded, list) else content))
-    prefixes = sorted({match[0] for name in fields if (match := re.match(r"(?:message\.)?tool_calls\.\d+\.", name))})
+    prefixes = sorted(
+        {match[0] for name in fields if (match := re.match(r"(?:message\.)?tool_calls\.\d+\.", name))}
+    )
     for prefix in prefixes:
         call = {name.removeprefix(prefix).removeprefix("tool_call.").removeprefix("function."): value
                 for name, value in fields.items() if name.startswith(prefix)}  # fmt: skip
         parts.append(_tool_call(call))
-    return Message(_printable(fields.get("role", default_role))[:60], tuple(parts), fields.get("finish_reason", "")[:60])
+    return Message(
+        _printable(fields.get("role", default_role))[:60], tuple(parts), fields.get("finish_reason", "")[:60]
+    )
 
 
 def _from_events(events: Sequence[Event]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:

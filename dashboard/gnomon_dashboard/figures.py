@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 from math import log2
 from typing import Any, Final
 
+from gnomon_collector.store.queries.filters import Window
 from gnomon_collector.store.queries.histogram import (
     BUCKETS_PER_OCTAVE,
     add,
@@ -18,7 +19,6 @@ from gnomon_collector.store.queries.histogram import (
     upper_bound_ms,
 )
 from gnomon_collector.store.queries.overview import LatencySeries, ModelUsage, Traffic, TrafficSeries
-from gnomon_collector.store.queries.filters import Window
 from gnomon_dashboard import units
 from gnomon_dashboard.theme import FONT, Palette
 
@@ -28,7 +28,7 @@ QUANTILES: Final = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
 MOST_MODELS: Final = 7
 OTHER: Final = "other models"
 
-CONFIG: Final[dict[str, object]] = {
+CONFIG: Final[dict[str, Any]] = {
     "displaylogo": False,
     "responsive": True,
     "plotlyServerURL": "",
@@ -36,9 +36,7 @@ CONFIG: Final[dict[str, object]] = {
     "toImageButtonOptions": {"format": "png", "scale": 2},
     "doubleClick": "reset",
 }
-_MILLISECOND_TICKS: Final = tuple(
-    factor * 10**exponent for exponent in range(7) for factor in (1, 2, 5)
-)
+_MILLISECOND_TICKS: Final = tuple(factor * 10**exponent for exponent in range(7) for factor in (1, 2, 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,11 @@ def latency_distribution(series: LatencySeries, canvas: Canvas) -> Figure:
     }
     layout = _layout(canvas)
     layout |= {"bargap": 0.08, "showlegend": False, "hovermode": "closest"}
-    layout["xaxis"] |= {"type": "linear", **_log_ticks(first + 1, last + 1), "range": [first + 0.4, last + 1.6]}
+    layout["xaxis"] |= {
+        "type": "linear",
+        **_log_ticks(first + 1, last + 1),
+        "range": [first + 0.4, last + 1.6],
+    }
     layout["xaxis"].pop("tickformatstops", None)
     layout["yaxis"] |= {"rangemode": "tozero", "tickformat": "~s"}
     layout["shapes"], layout["annotations"] = _quantile_marks(counts, canvas.palette)
@@ -217,8 +219,9 @@ def _layout(canvas: Canvas) -> Figure:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 12, "color": palette.text},
-        "xaxis": axis | {"type": "date", "range": [start, end], "showgrid": False, "ticks": "outside", "ticklen": 4,
-                         "tickcolor": palette.grid, "nticks": 8, "hoverformat": "%a %d %b, %H:%M"},
+        "xaxis": axis | {"type": "date", "range": [start, end], "showgrid": False, "nticks": 8,
+                         "ticks": "outside", "ticklen": 4, "tickcolor": palette.grid,
+                         "hoverformat": "%a %d %b, %H:%M"},
         "yaxis": axis | {"fixedrange": True, "zeroline": False, "nticks": 6, "showline": False},
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": palette.surface, "bordercolor": palette.grid,
@@ -234,7 +237,9 @@ def _layout(canvas: Canvas) -> Figure:
 
 def _line(name: str, x: Sequence[str], y: Sequence[float | None], colour: str) -> Figure:
     lonely = [
-        value is not None and (index == 0 or y[index - 1] is None) and (index + 1 == len(y) or y[index + 1] is None)
+        value is not None
+        and (index == 0 or y[index - 1] is None)
+        and (index + 1 == len(y) or y[index + 1] is None)
         for index, value in enumerate(y)
     ]
     return {
@@ -330,7 +335,10 @@ def _faint(colour: str) -> str:
 
 
 def _small(figure: Figure) -> bool:
-    return max((sum(column) for column in zip(*(bars["y"] for bars in figure["data"]), strict=True)), default=0) < 1000
+    return (
+        max((sum(column) for column in zip(*(bars["y"] for bars in figure["data"]), strict=True)), default=0)
+        < 1000
+    )
 
 
 def _short(name: str) -> str:

@@ -43,6 +43,6 @@ def to_trace(view: ViewState, trace_id: str, span_id: str = "") -> str:
 
 
 def _filtered(view: ViewState) -> Callable[[str, str], str]:
-    return lambda column, value: "/traces" + state.to_query(
-        replace(view, filter=state.equals_filter(column, value))
+    return lambda column, value: (
+        "/traces" + state.to_query(replace(view, filter=state.equals_filter(column, value)))
     )

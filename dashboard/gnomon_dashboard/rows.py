@@ -91,7 +91,13 @@ def _cell(name: str, value: object, view: View) -> object:
     if isinstance(value, (int, float)):
         if name in _DURATIONS:
             return units.duration(float(value))
-        return units.usd(float(value)) if name == "cost_usd" else units.whole(value) if name in _COUNTS else value
+        return (
+            units.usd(float(value))
+            if name == "cost_usd"
+            else units.whole(value)
+            if name in _COUNTS
+            else value
+        )
     return " ".join(value.split()) if name in ("input", "output") and isinstance(value, str) else value
 
 

@@ -1,7 +1,7 @@
 """The state of a view, and its form in the URL's query string. Pure.
 
-Everything that decides what a page shows is here, so a link reproduces the view. Values that make no sense are
-dropped: a link from elsewhere must not break a page.
+Everything that decides what a page shows is here, so a link reproduces the view. Values that make no sense
+are dropped: a link from elsewhere must not break a page.
 
 =============  ===============================================================================
 ``project``    the project; absent: the first one
@@ -51,6 +51,8 @@ _HOURS_FROM: Final = timedelta(hours=36)
 _LONGEST: Final = timedelta(days=3660)
 _LONGEST_TEXT: Final = 500
 _MOST_VALUES: Final = 100
+_LONGEST_QUERY: Final = 50_000
+_MOST_FIELDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class ViewState:
 
 def parse(search: str | None) -> ViewState:
     """Return the state that a query string (with or without ``?``) stands for. Never raises."""
-    values = parse_qs((search or "").removeprefix("?"), max_num_fields=1000) if len(search or "") < 50_000 else {}
+    values = _fields(search or "")
     start, end = _custom(values)
     rows: Rows = "calls" if _last(values, "rows") == "calls" else "traces"
     return ViewState(
@@ -205,6 +207,15 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
+def _fields(search: str) -> dict[str, list[str]]:
+    if len(search) > _LONGEST_QUERY:
+        return {}
+    try:
+        return parse_qs(search.removeprefix("?"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return {}
+
+
 def _last(values: Mapping[str, list[str]], name: str) -> str:
     return values[name][-1] if values.get(name) else ""
 
@@ -243,5 +254,3 @@ def _moment(text: str) -> datetime | None:
 
 def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-

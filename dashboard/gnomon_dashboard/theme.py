@@ -6,7 +6,8 @@ from typing import Final, Literal
 Scheme = Literal["light", "dark"]
 
 FONT: Final = (
-    'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif'
+    'Inter, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Liberation Sans",'
+    " Arial, sans-serif"
 )
 MONOSPACE: Final = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace'
 
@@ -15,8 +16,8 @@ MONOSPACE: Final = 'ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation M
 class Palette:
     """The colours of figures in one scheme.
 
-    `series` are told apart with any of the common colour deficiencies when taken in this order (checked by
-    luminance: neighbours differ), `good` and `bad` differ in blue as well as in red.
+    `series`, taken in this order, and `good` and `bad` are told apart by people with red or green blindness
+    too (a test simulates both).
     """
 
     text: str
@@ -38,7 +39,7 @@ LIGHT: Final = Palette(
     good="#0b7f74",
     bad="#c8371b",
     neutral="#8a94a3",
-    series=("#2563c9", "#e08a00", "#0b7f74", "#a8327f", "#7c8798", "#6b4fc9", "#b35c00", "#3aa0d0"),
+    series=("#2563c9", "#e08a00", "#1fb0a8", "#7d2f4f", "#38457a", "#74b05e", "#8a6414", "#a88fd8"),
     quantiles=("#3aa0d0", "#2563c9", "#e08a00"),
 )
 DARK: Final = Palette(
@@ -49,7 +50,7 @@ DARK: Final = Palette(
     good="#3cc4b0",
     bad="#ff7a5c",
     neutral="#79849a",
-    series=("#5b93f5", "#f5b13d", "#3cc4b0", "#e07bbd", "#8d99ab", "#a78bfa", "#e08a4a", "#6cc8f0"),
+    series=("#5b93f5", "#f5b13d", "#6fd8c4", "#d4636b", "#4b879b", "#c9baf7", "#8fcf6b", "#b0703a"),
     quantiles=("#6cc8f0", "#5b93f5", "#f5b13d"),
 )
 
@@ -63,10 +64,12 @@ MANTINE: Final[dict[str, object]] = {
     "autoContrast": True,
     "colors": {
         "gnomon": [
-            "#eef4ff", "#d9e6fd", "#b3ccfa", "#8ab0f6", "#6899f2", "#5b93f5", "#3d7bea", "#2563c9", "#1c4fa3", "#163f82",
+            "#eef4ff", "#d9e6fd", "#b3ccfa", "#8ab0f6", "#6899f2",
+            "#5b93f5", "#3d7bea", "#2563c9", "#1c4fa3", "#163f82",
         ],
         "dark": [
-            "#e4e8ee", "#b9c2cf", "#98a3b3", "#6b7688", "#3b4453", "#2a313c", "#1e242e", "#171c24", "#11151b", "#0c0f14",
+            "#e4e8ee", "#b9c2cf", "#98a3b3", "#6b7688", "#3b4453",
+            "#2a313c", "#1e242e", "#171c24", "#11151b", "#0c0f14",
         ],
     },
 }  # fmt: skip

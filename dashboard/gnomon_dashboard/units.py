@@ -1,6 +1,6 @@
 """Numbers as people read them. Pure."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 NOTHING: Final = "–"
@@ -68,17 +68,6 @@ def change(now: float | None, before: float | None) -> float | None:
 def moment(time: datetime) -> str:
     """Return a point in time to the millisecond, in the zone it carries."""
     return f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03d}"
-
-
-def length(span: timedelta) -> str:
-    """Return a length of time in words: 15 minutes, 24 hours, 7 days."""
-    seconds = round(span.total_seconds())
-    for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= 2 * size or (seconds == size):
-            count = seconds / size
-            text = f"{count:.0f}" if abs(count - round(count)) < 0.05 else f"{count:.1f}"
-            return f"{text} {name}{'' if text == '1' else 's'}"
-    return f"{seconds} seconds"
 
 
 def _three_digits(value: float) -> str:

@@ -75,7 +75,9 @@ def summary(spans: Sequence[SpanRow]) -> TraceSummary:
         calls=len(calls),
         errors=sum(span.status == "error" for span in spans),
         tokens=sum(span.tokens for span in calls),
-        cost_usd=sum(costs) if (costs := [span.cost_usd for span in calls if span.cost_usd is not None]) else None,
+        cost_usd=sum(costs)
+        if (costs := [span.cost_usd for span in calls if span.cost_usd is not None])
+        else None,
     )
 
 
@@ -119,7 +121,11 @@ def _depth_first(spans: Sequence[SpanRow]) -> list[tuple[SpanRow, int]]:
     known = {span.span_id for span in spans}
     children: dict[str, list[SpanRow]] = {}
     for span in sorted(spans, key=lambda one: (one.start_ns, one.span_id)):
-        parent = span.parent_span_id if span.parent_span_id in known and span.parent_span_id != span.span_id else ""
+        parent = (
+            span.parent_span_id
+            if span.parent_span_id in known and span.parent_span_id != span.span_id
+            else ""
+        )
         children.setdefault(parent, []).append(span)
     ordered: list[tuple[SpanRow, int]] = []
     seen: set[str] = set()

@@ -10,12 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.rollups import recompute
 
 PROJECT: Final = "shop"
 
@@ -96,19 +97,10 @@ def insert(store: Store, spans: Sequence[Span]) -> None:
     """Insert spans and compute the rollups of every minute and hour they touch."""
     columns = [field.name for field in fields(Span)]
     for first in range(0, len(spans), 5_000):
-        rows = [list(_cells(span)) for span in spans[first : first + 5_000]]
+        rows = [[getattr(span, name) for name in columns] for span in spans[first : first + 5_000]]
         store.insert_rows("spans", columns, rows)
-    if spans:
-        roll_up(store, min(span.start_time for span in spans), max(span.start_time for span in spans))
-
-
-def roll_up(store: Store, start: datetime, end: datetime) -> None:
-    """Compute `calls_per_minute` and `calls_per_hour` between two times anew."""
-    for table, bucket in (("calls_per_minute", "toStartOfMinute"), ("calls_per_hour", "toStartOfHour")):
-        store.command(
-            _ROLLUP.format(table=table, bucket=bucket),
-            {"start": start.replace(minute=0, second=0, microsecond=0), "end": end},
-        )
+    minutes = {span.start_time.replace(second=0, microsecond=0) for span in spans}
+    recompute(store, sorted({span.project for span in spans}), sorted(minutes))
 
 
 def history(now: datetime, *, days: float, traces_per_day: int, seed: int = 7) -> Iterator[Span]:
@@ -216,7 +208,7 @@ class _Ids:
 def _retrieval(root: Span, span_id: str, question: str, rng: Random, common: dict[str, object]) -> Span:
     documents = [
         (f"faq-{rng.randint(1, 60)}", text, round(rng.uniform(0.55, 0.95), 3))
-        for text in rng.sample([answer for _, answer in QUESTIONS], 3)
+        for text in rng.sample([answer.format(n=rng.randint(10_000, 99_999)) for _, answer in QUESTIONS], 3)
     ]
     return Span(
         root.trace_id, span_id, root.start_time + timedelta(milliseconds=4), int(rng.lognormvariate(4, 0.4) * 1e6),
@@ -258,9 +250,7 @@ def _call(
     if fails:
         error_type, code = rng.choice(ERRORS)
         span.status, span.error_type, span.error_code = "error", error_type, code
-        span.status_message = (
-            f"Error code: {code}: the provider did not answer the request in time or refused it"
-        )
+        span.status_message = f"{error_type}: the provider refused the request or did not answer in time"
         span.events = [
             (at, "exception", {"exception.type": error_type, "exception.message": span.status_message})
         ]
@@ -293,29 +283,3 @@ def _answer(answer: str, tool: bool) -> str:
 
 def _end(span: Span) -> datetime:
     return span.start_time + timedelta(microseconds=span.duration_ns / 1000 + 2_000)
-
-
-def _cells(span: Span) -> Iterator[object]:
-    row = asdict(span)
-    for one in fields(Span):
-        value = row[one.name]
-        # the driver takes the nanoseconds of a DateTime64(9) from no Python type; microseconds will do
-        yield value
-
-
-_ROLLUP: Final = """
-INSERT INTO {table}
-SELECT
-    project, {bucket}(start_time) AS time, service_name, environment, kind, provider, model, prompt_name,
-    prompt_version, status, error_type, cache_status,
-    count(), sum(duration_ns) / 1e6, sum(ifNull(input_tokens, 0)), sum(ifNull(output_tokens, 0)),
-    sum(ifNull(cache_read_tokens, 0)), sum(ifNull(cache_write_tokens, 0)), sum(ifNull(reasoning_tokens, 0)),
-    countIf(input_tokens IS NOT NULL), sum(ifNull(cost_usd, 0)), countIf(cost_usd IS NOT NULL),
-    sum(ifNull(ttft_ms, 0)), countIf(ttft_ms IS NOT NULL),
-    arrayMap(i -> countEqual(groupArray(least(128, greatest(1, 1 + toInt64(floor(6 * log2(duration_ns / 1e6)))))), i), range(1, 129)),
-    toUnixTimestamp64Micro(now64(6))
-FROM calls
-WHERE start_time >= {{start:DateTime64(6)}} AND start_time <= {{end:DateTime64(6)}}
-GROUP BY project, time, service_name, environment, kind, provider, model, prompt_name, prompt_version, status,
-    error_type, cache_status
-"""

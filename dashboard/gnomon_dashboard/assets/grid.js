@@ -72,6 +72,7 @@
         const body = { search: window.location.search, offset: request.startRow, limit, until: request.startRow ? grid.until : null };
         try {
           const answer = await post("/api/traces/rows", body, aborter.signal);
+          if (aborter.signal.aborted || grid.api.isDestroyed()) return;
           grid.until = answer.until;
           request.successCallback(answer.rows, answer.last ?? -1);
           if (request.startRow === 0) {
@@ -80,7 +81,7 @@
             showCount(grid);
           }
         } catch (error) {
-          if (error.name === "AbortError") return;
+          if (error.name === "AbortError" || grid.api.isDestroyed()) return;
           request.failCallback();
           say(`Query failed: ${error.message}`, true);
           if (request.startRow === 0) overlay(grid.api, "The query failed. Narrow the time range, or try again.");
@@ -150,6 +151,7 @@
     mounted?.aborter?.abort();
     const grid = (mounted = { api, isFollowing: false });
     for (const name of ["sortChanged", "filterChanged"]) api.addEventListener(name, () => onChange(grid));
+    api.addEventListener("gridPreDestroyed", () => grid.aborter?.abort());
     api.addEventListener("cellClicked", opensTrace);
     api.addEventListener("cellKeyDown", (event) => event.event?.key === "Enter" && opensTrace(event));
     await ready(api);

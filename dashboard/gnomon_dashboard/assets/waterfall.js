@@ -54,7 +54,8 @@
     const bar = part("span", `wf-bar bar-${row.status === "error" ? "error" : row.kind}`);
     bar.style.left = `${row.left * 100}%`;
     bar.style.width = `max(2px, ${Math.min(row.width, 1 - row.left) * 100}%)`;
-    const text = part("span", "wf-time", row.facts ? `${row.duration} · ${row.facts}` : row.duration);
+    const text = part("span", "wf-time", row.duration);
+    if (row.facts) text.append(part("span", "wf-facts", ` · ${row.facts}`));
     const end = row.left + row.width;
     if (end < 0.62) text.style.left = `calc(${end * 100}% + 6px)`;
     else if (row.left > 0.4) text.style.right = `calc(${(1 - row.left) * 100}% + 6px)`;

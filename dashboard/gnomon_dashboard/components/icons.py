@@ -4,9 +4,11 @@ from typing import Any
 
 from dash import html
 
+from gnomon_dashboard.components.attributes import aria
+
 
 def icon(name: str, size: int = 16) -> Any:
     """Return an icon; `name` is one of the ``.icon-…`` classes of assets/gnomon.css."""
     return html.Span(
-        className=f"icon icon-{name}", style={"width": size, "height": size}, **{"aria-hidden": "true"}
+        className=f"icon icon-{name}", style={"width": size, "height": size}, **aria(hidden="true")
     )

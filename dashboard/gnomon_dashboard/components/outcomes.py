@@ -7,6 +7,7 @@ from dash import dcc, html
 
 from gnomon_collector.store.queries.overview import Outcome
 from gnomon_dashboard import units
+from gnomon_dashboard.components.attributes import aria
 
 _ORDER: Final = ("ok", "cancelled", "unknown", "error")
 _MOST_ERROR_TYPES: Final = 8
@@ -20,7 +21,9 @@ def outcome_list(outcomes: Sequence[Outcome], link: Callable[[str, str], str]) -
     """
     total = sum(one.calls for one in outcomes) or 1
     by_status = {
-        status: sum(one.calls for one in outcomes if (one.status if one.status in _ORDER else "unknown") == status)
+        status: sum(
+            one.calls for one in outcomes if (one.status if one.status in _ORDER else "unknown") == status
+        )
         for status in _ORDER
     }
     errors = [one for one in outcomes if one.status == "error"]
@@ -35,10 +38,16 @@ def outcome_list(outcomes: Sequence[Outcome], link: Callable[[str, str], str]) -
                     if count
                 ],
                 className="share-bar",
-                **{"aria-hidden": "true"},
+                **aria(hidden="true"),
             ),
-            html.Ul([_status(status, count, total, link) for status, count in by_status.items() if count], className="outcome-statuses"),
-            html.Ul([_error_type(one, most, total, link) for one in errors[:_MOST_ERROR_TYPES]], className="outcome-errors"),
+            html.Ul(
+                [_status(status, count, total, link) for status, count in by_status.items() if count],
+                className="outcome-statuses",
+            ),
+            html.Ul(
+                [_error_type(one, most, total, link) for one in errors[:_MOST_ERROR_TYPES]],
+                className="outcome-errors",
+            ),
             _rest(errors[_MOST_ERROR_TYPES:]),
         ],
     )
@@ -77,4 +86,7 @@ def _error_type(one: Outcome, most: int, total: int, link: Callable[[str, str], 
 def _rest(errors: Sequence[Outcome]) -> Any:
     if not errors:
         return None
-    return html.P(f"and {len(errors)} more error types, {units.whole(sum(one.calls for one in errors))} calls", className="muted")
+    return html.P(
+        f"and {len(errors)} more error types, {units.whole(sum(one.calls for one in errors))} calls",
+        className="muted",
+    )

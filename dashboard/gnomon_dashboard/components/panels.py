@@ -1,16 +1,20 @@
 """Panels: a titled card with a chart, and what stands in its place while there is none."""
 
-from typing import Any
+from typing import Any, cast
 
 import dash_mantine_components as dmc
 from dash import dcc, html
 
 from gnomon_dashboard import figures, ids
+from gnomon_dashboard.components.attributes import aria, data
 from gnomon_dashboard.components.icons import icon
+
 
 def chart_panel(panel: str, title: str, hint: str, unit: str = "") -> Any:
     """Return a panel with a chart of id `panel`; `hint` says what the figures mean."""
-    chart = dcc.Graph(id=panel, figure=figures.blank(), config=figures.CONFIG, responsive=True, className="chart")
+    chart = dcc.Graph(
+        id=panel, figure=figures.blank(), config=cast(Any, figures.CONFIG), responsive=True, className="chart"
+    )
     return _panel(panel, title, hint, unit, chart)
 
 
@@ -36,7 +40,7 @@ def failed(message: str) -> Any:
             icon("warning", 22),
             html.Strong("The query failed"),
             html.Span(message, className="overlay-message"),
-            html.Button("Try again", className="chip-button retry", **{"data-action": "retry"}),
+            html.Button("Try again", className="chip-button retry", **data(action="retry")),
         ],
         className="overlay overlay-error",
         role="alert",
@@ -53,7 +57,7 @@ def _panel(panel: str, title: str, hint: str, unit: str, content: Any) -> Any:
                     html.H2(title),
                     html.Span(unit, className="panel-unit"),
                     dmc.Tooltip(
-                        html.Button(icon("info", 14), className="hint", **{"aria-label": hint}),
+                        html.Button(icon("info", 14), className="hint", **aria(label=hint)),
                         label=hint,
                         multiline=True,
                         w=280,
@@ -64,5 +68,5 @@ def _panel(panel: str, title: str, hint: str, unit: str, content: Any) -> Any:
             ),
             html.Div([content, html.Div(skeleton(), id=ids.state_of(panel))], className="panel-body"),
         ],
-        **{"aria-label": title},
+        **aria(label=title),
     )

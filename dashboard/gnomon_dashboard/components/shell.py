@@ -7,6 +7,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 
 from gnomon_dashboard import ids, theme
+from gnomon_dashboard.components.attributes import aria
 from gnomon_dashboard.components.icons import icon
 from gnomon_dashboard.state import PRESETS, REFRESHES_S
 
@@ -35,7 +36,10 @@ def shell(user_menu: bool = True) -> Any:
                     _sidebar(user_menu),
                     html.Div(
                         className="main-column",
-                        children=[_toolbar(), html.Main(id="content", children=html.Div(id=ids.PAGE, className="page"))],
+                        children=[
+                            _toolbar(),
+                            html.Main(id="content", children=html.Div(id=ids.PAGE, className="page")),
+                        ],
                     ),
                 ],
             ),
@@ -51,9 +55,14 @@ def _sidebar(user_menu: bool) -> Any:
     return html.Header(
         className="sidebar",
         children=[
-            html.Div([html.Span(className="brand-mark"), html.Span("Gnomon", className="brand-name")], className="brand"),
-            html.Nav(links, className="nav", **{"aria-label": "Pages"}),
-            html.Div(className="sidebar-end", children=[_theme_button(), *([_logout()] if user_menu else [])]),
+            html.Div(
+                [html.Span(className="brand-mark"), html.Span("Gnomon", className="brand-name")],
+                className="brand",
+            ),
+            html.Nav(links, className="nav", **aria(label="Pages")),
+            html.Div(
+                className="sidebar-end", children=[_theme_button(), *([_logout()] if user_menu else [])]
+            ),
         ],
     )
 
@@ -64,7 +73,7 @@ def _theme_button() -> Any:
         id=ids.SCHEME_TOGGLE,
         className="ghost-button",
         title="Switch between light and dark",
-        **{"aria-label": "Switch between light and dark"},
+        **aria(label="Switch between light and dark"),
     )
 
 
@@ -75,7 +84,7 @@ def _logout() -> Any:
             className="ghost-button",
             title="Log out",
             type="submit",
-            **{"aria-label": "Log out"},
+            **aria(label="Log out"),
         ),
         action="/logout",
         method="POST",
@@ -98,7 +107,7 @@ def _toolbar() -> Any:
             ),
             html.Div(className="toolbar-time", children=[_range(), _custom_range(), _refresh()]),
         ],
-        **{"aria-label": "Filters and time range"},
+        **aria(label="Filters and time range"),
     )
 
 
@@ -112,7 +121,7 @@ def _project_select() -> Any:
         placeholder="Project",
         leftSection=icon("project", 14),
         className="filter filter-project",
-        **{"aria-label": "Project"},
+        **aria(label="Project"),
     )
 
 
@@ -130,7 +139,7 @@ def _multi_select(component_id: str, placeholder: str, label: str) -> Any:
         nothingFoundMessage="No such value",
         comboboxProps={"width": "max-content", "position": "bottom-start"},
         className="filter",
-        **{"aria-label": label},
+        **aria(label=label),
     )
 
 
@@ -140,7 +149,7 @@ def _range() -> Any:
         data=[{"value": preset, "label": preset} for preset in PRESETS],
         size="xs",
         className="range",
-        **{"aria-label": "Time range"},
+        **aria(label="Time range"),
     )
 
 
@@ -185,7 +194,7 @@ def _refresh() -> Any:
                 id=ids.REFRESH_NOW,
                 className="chip-button icon-only",
                 title="Refresh now",
-                **{"aria-label": "Refresh now"},
+                **aria(label="Refresh now"),
             ),
             dmc.Select(
                 id=ids.REFRESH,
@@ -194,7 +203,7 @@ def _refresh() -> Any:
                 w=76,
                 allowDeselect=False,
                 className="filter-refresh",
-                **{"aria-label": "Live refresh"},
+                **aria(label="Live refresh"),
             ),
         ],
     )

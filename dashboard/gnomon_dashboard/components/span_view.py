@@ -29,7 +29,10 @@ def span_view(span: SpanDetail, scores: Sequence[Score], zone: tzinfo, link: Lin
         children=[
             _head(span, zone),
             _error(span),
-            html.Dl([item for name, value in facts(span, link) for item in (html.Dt(name), html.Dd(value))], className="facts"),
+            html.Dl(
+                [item for name, value in facts(span, link) for item in (html.Dt(name), html.Dd(value))],
+                className="facts",
+            ),
             _section("Conversation", conversation_view(conversation(span)), True),
             _documents(span),
             _scores(scores, span.span_id, zone),
@@ -51,7 +54,10 @@ def facts(span: SpanDetail, link: Link) -> list[tuple[str, Any]]:
         ("Cost", None if span.cost_usd is None else units.usd(span.cost_usd)),
         ("Reported cost", None if span.cost_reported_usd is None else units.usd(span.cost_reported_usd)),
         ("Model", span.response_model or span.request_model),
-        ("Requested model", span.request_model if span.response_model not in ("", span.request_model) else ""),
+        (
+            "Requested model",
+            span.request_model if span.response_model not in ("", span.request_model) else "",
+        ),
         ("Provider", span.provider),
         ("Finish reason", span.finish_reason),
         ("Streamed", None if span.stream is None else "yes" if span.stream else "no"),
@@ -79,7 +85,21 @@ def _head(span: SpanDetail, zone: tzinfo) -> Any:
         className="span-head",
         children=[
             html.Span(icon(span.kind, 15), className=f"kind-mark kind-{span.kind}"),
-            html.Div([html.H2(span.name or "(no name)"), html.Div([span.kind, " · ", units.moment(span.start_time.astimezone(zone)), " · ", html.Code(span.span_id)], className="muted small")]),
+            html.Div(
+                [
+                    html.H2(span.name or "(no name)"),
+                    html.Div(
+                        [
+                            span.kind,
+                            " · ",
+                            units.moment(span.start_time.astimezone(zone)),
+                            " · ",
+                            html.Code(span.span_id),
+                        ],
+                        className="muted small",
+                    ),
+                ]
+            ),
             html.Span(span.status, className=f"status-badge status-{span.status}"),
         ],
     )
@@ -88,8 +108,19 @@ def _head(span: SpanDetail, zone: tzinfo) -> Any:
 def _error(span: SpanDetail) -> Any:
     if span.status != "error" and not span.status_message:
         return None
-    title = " · ".join(part for part in (span.error_type or "Error", f"HTTP {span.error_code}" if span.error_code else "") if part)
-    return html.Div([icon("warning", 16), html.Div([html.Strong(title), html.Div(span.status_message, className="part-text")])], className="error-box", role="alert")
+    title = " · ".join(
+        part
+        for part in (span.error_type or "Error", f"HTTP {span.error_code}" if span.error_code else "")
+        if part
+    )
+    return html.Div(
+        [
+            icon("warning", 16),
+            html.Div([html.Strong(title), html.Div(span.status_message, className="part-text")]),
+        ],
+        className="error-box",
+        role="alert",
+    )
 
 
 def _tokens(span: SpanDetail) -> str:
@@ -121,13 +152,21 @@ def _cache(span: SpanDetail) -> str:
 
 
 def _linked(value: str, column: str, link: Link) -> Any:
-    return dcc.Link(value, href=link(column, value), className="break", title=f"Traces of this {column}") if value else ""
+    return (
+        dcc.Link(value, href=link(column, value), className="break", title=f"Traces of this {column}")
+        if value
+        else ""
+    )
 
 
 def _documents(span: SpanDetail) -> Any:
     if not span.documents:
         return None
-    return _section(f"Retrieved documents ({len(span.documents)})", documents_view(span.documents, span.retrieval_query), True)
+    return _section(
+        f"Retrieved documents ({len(span.documents)})",
+        documents_view(span.documents, span.retrieval_query),
+        True,
+    )
 
 
 def _scores(scores: Sequence[Score], span_id: str, zone: tzinfo) -> Any:
@@ -141,14 +180,26 @@ def _scores(scores: Sequence[Score], span_id: str, zone: tzinfo) -> Any:
                 html.Td(score.label),
                 html.Td(score.comment, className="break"),
                 html.Td(" ".join(part for part in (score.source, score.author) if part)),
-                html.Td("this span" if score.span_id == span_id else "another span" if score.span_id else "whole trace"),
+                html.Td(
+                    "this span"
+                    if score.span_id == span_id
+                    else "another span"
+                    if score.span_id
+                    else "whole trace"
+                ),
                 html.Td(units.moment(score.created_at.astimezone(zone))[:19]),
             ]
         )
         for score in scores
     ]
     head = html.Tr([html.Th(name) for name in ("Score", "Value", "Label", "Comment", "From", "Of", "When")])
-    return _section(f"Scores and feedback ({len(scores)})", html.Div(html.Table([html.Thead(head), html.Tbody(rows)], className="table"), className="table-scroll"), True)
+    return _section(
+        f"Scores and feedback ({len(scores)})",
+        html.Div(
+            html.Table([html.Thead(head), html.Tbody(rows)], className="table"), className="table-scroll"
+        ),
+        True,
+    )
 
 
 def _events(events: Sequence[Event], zone: tzinfo) -> Any:
@@ -157,13 +208,23 @@ def _events(events: Sequence[Event], zone: tzinfo) -> Any:
     items = [
         html.Li(
             [
-                html.Div([html.B(event.name), html.Span(units.moment(event.time.astimezone(zone)), className="muted small")], className="event-head"),
+                html.Div(
+                    [
+                        html.B(event.name),
+                        html.Span(units.moment(event.time.astimezone(zone)), className="muted small"),
+                    ],
+                    className="event-head",
+                ),
                 _rows(event.attributes),
             ]
         )
         for event in events
     ]
-    return _section(f"Events ({len(events)})", html.Ul(items, className="events"), any(event.name == "exception" for event in events))
+    return _section(
+        f"Events ({len(events)})",
+        html.Ul(items, className="events"),
+        any(event.name == "exception" for event in events),
+    )
 
 
 def _table(title: str, values: Mapping[str, str], *, is_open: bool) -> Any:
@@ -175,7 +236,11 @@ def _rows(values: Mapping[str, str]) -> Any:
         html.Tr([html.Th(name, scope="row"), html.Td(html.Pre(pretty(values[name])))])
         for name in sorted(values)
     ]
-    return html.Div(html.Table(html.Tbody(rows), className="table key-values"), className="table-scroll") if rows else None
+    return (
+        html.Div(html.Table(html.Tbody(rows), className="table key-values"), className="table-scroll")
+        if rows
+        else None
+    )
 
 
 def _section(title: str, content: Any, is_open: bool) -> Any:
@@ -185,9 +250,12 @@ def _section(title: str, content: Any, is_open: bool) -> Any:
 def trace_scores(scores: Sequence[Score]) -> Any:
     """Return the scores of the whole trace as badges for its head."""
     return [
-        dmc.Badge(f"{score.name} {score.label or ('' if score.value is None else f'{score.value:.2g}')}", variant="light", size="sm", tt="none")
+        dmc.Badge(
+            f"{score.name} {score.label or ('' if score.value is None else f'{score.value:.2g}')}",
+            variant="light",
+            size="sm",
+            tt="none",
+        )
         for score in scores
         if not score.span_id
     ][:6]
-
-

@@ -18,7 +18,7 @@ _NOISE = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile. `change` is relative (0.1: 10 % more) or, in percentage points, what `points` says."""
+    """One tile. `change` is relative (0.1: 10 % more), or a difference of shares where `points` is set."""
 
     key: str
     label: str
@@ -51,7 +51,7 @@ def traffic_tiles(series: TrafficSeries, window: Window) -> list[Tile]:
         Tile("cost", "Cost", units.usd(now.cost_usd if now.priced or not now.calls else None),
              per_second(now.cost_usd, before.cost_usd), "less", _priced_note(now)),
         Tile("tokens", "Tokens", units.number(tokens), per_second(tokens, old_tokens), "neither",
-             f"{units.number(now.input_tokens)} in · {units.number(now.output_tokens)} out" if tokens else ""),
+             _tokens_note(now) if tokens else ""),
     ]  # fmt: skip
 
 
@@ -61,7 +61,9 @@ def latency_tiles(series: LatencySeries) -> list[Tile]:
     tiles = []
     for q, name in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
         value, before = quantile_ms(counts, q), quantile_ms(series.previous, q)
-        tiles.append(Tile(name, f"Latency {name}", units.duration(value), units.change(value, before), "less"))
+        tiles.append(
+            Tile(name, f"Latency {name}", units.duration(value), units.change(value, before), "less")
+        )
     return tiles
 
 
@@ -90,7 +92,11 @@ def placeholders(keys: Sequence[tuple[str, str]]) -> list[Any]:
     """Return tiles that are still loading."""
     return [
         html.Div(
-            [html.Div(label, className="tile-label"), html.Div(className="tile-value loading"), html.Div(" ", className="tile-change")],
+            [
+                html.Div(label, className="tile-label"),
+                html.Div(className="tile-value loading"),
+                html.Div(" ", className="tile-change"),
+            ],
             className=f"tile tile-{key}",
         )
         for key, label in keys
@@ -130,7 +136,17 @@ def _judgement(better: Better, rose: bool) -> str:
 
 
 def _relative(change: float) -> str:
-    return f"{change * 100:.1f}%" if change < 0.0995 else f"{change * 100:.0f}%" if change < 9.995 else f"{change + 1:.0f}×"
+    return (
+        f"{change * 100:.1f}%"
+        if change < 0.0995
+        else f"{change * 100:.0f}%"
+        if change < 9.995
+        else f"{change + 1:.0f}×"
+    )
+
+
+def _tokens_note(traffic: Traffic) -> str:
+    return f"{units.number(traffic.input_tokens)} in · {units.number(traffic.output_tokens)} out"
 
 
 def _priced_note(traffic: Traffic) -> str:

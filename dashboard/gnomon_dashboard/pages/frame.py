@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+from dash import Dash, Input, Output, State, ctx, no_update
 
 from gnomon_collector.errors import StoreError
 from gnomon_collector.store.queries import filters
@@ -13,7 +13,26 @@ from gnomon_dashboard.components import empty
 from gnomon_dashboard.components.shell import NAVIGATION, options
 from gnomon_dashboard.context import Context, View, resolve
 from gnomon_dashboard.pages import overview, trace, traces
+from gnomon_dashboard.scripts import connect
 from gnomon_dashboard.state import ViewState
+
+_CONNECTIONS: Final = {
+    "project": (Input(ids.PROJECT, "value"), State(ids.PROJECT, "data")),
+    "filters": (
+        Input(ids.SERVICES, "value"),
+        Input(ids.ENVIRONMENTS, "value"),
+        Input(ids.MODELS, "value"),
+    ),
+    "range": (Input(ids.RANGE, "value"),),
+    "refresh": (Input(ids.REFRESH, "value"),),
+    "customRange": (
+        Input(ids.CUSTOM_APPLY, "n_clicks"),
+        State(ids.CUSTOM_FROM, "value"),
+        State(ids.CUSTOM_TO, "value"),
+    ),
+    "toggleScheme": (Input(ids.SCHEME_TOGGLE, "n_clicks"),),
+}
+"""Functions of assets/app.js and what they follow."""
 
 
 def register(app: Dash, context: Context) -> None:
@@ -125,14 +144,6 @@ async def _options(context: Context, view: View) -> tuple[Sequence[str], filters
 
 
 def _register_controls(app: Dash) -> None:
-    """Connect controls with assets/app.js, which writes to the URL: a callback cannot, it would be a circle."""
-    connections = (
-        ("project", Input(ids.PROJECT, "value"), State(ids.PROJECT, "data")),
-        ("filters", Input(ids.SERVICES, "value"), Input(ids.ENVIRONMENTS, "value"), Input(ids.MODELS, "value")),
-        ("range", Input(ids.RANGE, "value")),
-        ("refresh", Input(ids.REFRESH, "value")),
-        ("customRange", Input(ids.CUSTOM_APPLY, "n_clicks"), State(ids.CUSTOM_FROM, "value"), State(ids.CUSTOM_TO, "value")),
-        ("toggleScheme", Input(ids.SCHEME_TOGGLE, "n_clicks")),
-    )  # fmt: skip
-    for name, *inputs in connections:
-        app.clientside_callback(ClientsideFunction("gnomon", name), *inputs, prevent_initial_call=True)
+    """Connect controls with assets/app.js, which writes to the URL: for a callback that would be a circle."""
+    for name, inputs in _CONNECTIONS.items():
+        connect(app, "gnomon", name, *inputs, prevent_initial_call=True)

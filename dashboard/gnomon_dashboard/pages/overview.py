@@ -23,9 +23,59 @@ _TRIGGERS: Final = (
     Input(ids.SCHEME, "data"),
 )
 
+_TRAFFIC_TILES: Final = (
+    ("requests", "Requests"),
+    ("success", "Success rate"),
+    ("cost", "Cost"),
+    ("tokens", "Tokens"),
+)
+_LATENCY_TILES: Final = (("p50", "Latency p50"), ("p95", "Latency p95"), ("p99", "Latency p99"))
+_PANELS: Final = (
+    (
+        ids.LATENCY_OVER_TIME,
+        "Latency over time",
+        "How long calls took: half of them were faster than p50, all but one in twenty faster than p95, all"
+        " but one in a hundred faster than p99. From log-spaced buckets, six to the octave.",
+        "",
+    ),
+    (
+        ids.LATENCY_DISTRIBUTION,
+        "Latency distribution",
+        "Number of calls by how long they took, on a logarithmic axis.",
+        "calls",
+    ),
+    (
+        ids.SUCCESS_OVER_TIME,
+        "Success over time",
+        "Share of calls that ended well among those that ended well or failed; cancelled calls count as"
+        " neither. Bars: failed calls.",
+        "",
+    ),
+    (
+        ids.SUCCESS_DISTRIBUTION,
+        "Success distribution",
+        "How calls ended, and the error types of those that failed. Click one to see its calls.",
+        "calls",
+    ),
+    (
+        ids.TOKENS_BY_MODEL,
+        "Tokens by model",
+        "Input and output tokens of all calls that reported usage.",
+        "tokens",
+    ),
+    (
+        ids.COST_BY_MODEL,
+        "Cost by model",
+        "Computed from dated list prices over reported tokens. Models without a known price count nothing.",
+        "USD",
+    ),
+)
+"""Id, title, explanation and unit of each panel, in order."""
+
 
 def layout() -> Any:
     """Return the page; its figures come by callbacks."""
+    traffic, latency = tiles.placeholders(_TRAFFIC_TILES), tiles.placeholders(_LATENCY_TILES)
     return [
         html.H1("Overview", className="visually-hidden"),
         html.Div(id=ids.EMPTY),
@@ -35,24 +85,19 @@ def layout() -> Any:
                 html.Div(
                     className="tiles",
                     children=[
-                        html.Div(tiles.placeholders((("requests", "Requests"), ("success", "Success rate"), ("cost", "Cost"), ("tokens", "Tokens"))), id=ids.TRAFFIC_TILES, className="tile-group"),
-                        html.Div(tiles.placeholders((("p50", "Latency p50"), ("p95", "Latency p95"), ("p99", "Latency p99"))), id=ids.LATENCY_TILES, className="tile-group"),
+                        html.Div(traffic, id=ids.TRAFFIC_TILES, className="tile-group"),
+                        html.Div(latency, id=ids.LATENCY_TILES, className="tile-group"),
                     ],
                 ),
-                html.Div(
-                    className="panels",
-                    children=[
-                        panels.chart_panel(ids.LATENCY_OVER_TIME, "Latency over time", "How long calls took: half of them were faster than p50, all but one in twenty faster than p95, all but one in a hundred faster than p99. From log-spaced buckets, six to the octave."),
-                        panels.chart_panel(ids.LATENCY_DISTRIBUTION, "Latency distribution", "Number of calls by how long they took, on a logarithmic axis.", "calls"),
-                        panels.chart_panel(ids.SUCCESS_OVER_TIME, "Success over time", "Share of calls that ended well among those that ended well or failed; cancelled calls count as neither. Bars: failed calls."),
-                        panels.content_panel(ids.SUCCESS_DISTRIBUTION, "Success distribution", "How calls ended, and the error types of those that failed. Click one to see its calls.", "calls"),
-                        panels.chart_panel(ids.TOKENS_BY_MODEL, "Tokens by model", "Input and output tokens of all calls that reported usage.", "tokens"),
-                        panels.chart_panel(ids.COST_BY_MODEL, "Cost by model", "Computed from dated list prices over reported tokens. Models without a known price count as nothing.", "USD"),
-                    ],
-                ),
+                html.Div([_panel(*words) for words in _PANELS], className="panels"),
             ],
         ),
-    ]  # fmt: skip
+    ]
+
+
+def _panel(panel: str, title: str, hint: str, unit: str) -> Any:
+    make = panels.content_panel if panel == ids.SUCCESS_DISTRIBUTION else panels.chart_panel
+    return make(panel, title, hint, unit)
 
 
 def register(app: Dash, context: Context) -> None:
@@ -159,9 +204,13 @@ def usage_panels(store: Store, view: View) -> tuple[Any, ...]:
     has_cost = any(row.priced for row in rows)
     return (
         figures.tokens_by_model(rows, view.canvas),
-        None if has_tokens else panels.nothing("No call reported tokens" if rows else "No calls in this time range"),
+        None
+        if has_tokens
+        else panels.nothing("No call reported tokens" if rows else "No calls in this time range"),
         figures.cost_by_model(rows, view.canvas),
-        None if has_cost else panels.nothing("No call has a known price" if rows else "No calls in this time range"),
+        None
+        if has_cost
+        else panels.nothing("No call has a known price" if rows else "No calls in this time range"),
     )
 
 

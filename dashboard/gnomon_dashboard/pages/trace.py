@@ -6,14 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
-from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
+from dash import Dash, Input, Output, State, ctx, dcc, html
 
 from gnomon_collector.errors import StoreError
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries import trace
 from gnomon_dashboard import ids, links, state, units, waterfall
 from gnomon_dashboard.components import empty, panels, span_view
+from gnomon_dashboard.components.attributes import aria, data
 from gnomon_dashboard.context import Context, View, resolve
+from gnomon_dashboard.scripts import connect
 
 PREFIX = "/trace/"
 
@@ -29,8 +31,13 @@ def layout() -> Any:
             html.Div(
                 className="trace-columns",
                 children=[
-                    html.Section(id=ids.WATERFALL, className="waterfall", **{"aria-label": "Spans"}),
-                    html.Section(html.Div(panels.skeleton(), className="span-loading"), id=ids.SPAN, className="span-panel", **{"aria-label": "Selected span"}),
+                    html.Section(id=ids.WATERFALL, className="waterfall", **aria(label="Spans")),
+                    html.Section(
+                        html.Div(panels.skeleton(), className="span-loading"),
+                        id=ids.SPAN,
+                        className="span-panel",
+                        **aria(label="Selected span"),
+                    ),
                 ],
             ),
         ],
@@ -39,8 +46,10 @@ def layout() -> Any:
 
 def register(app: Dash, context: Context) -> None:
     """Add the page's callbacks."""
-    app.clientside_callback(
-        ClientsideFunction("gnomonWaterfall", "draw"),
+    connect(
+        app,
+        "gnomonWaterfall",
+        "draw",
         Output(ids.done("draw"), "data"),
         Input(ids.WATERFALL_DATA, "data"),
         Input(ids.URL, "search"),
@@ -83,7 +92,9 @@ def head_and_waterfall(store: Store, view: View, trace_id: str) -> tuple[Any, An
     except StoreError as error:
         return panels.failed(str(error)), {"rows": [], "selected": ""}
     if not spans:
-        advice = f"Project {view.project} has no trace {trace_id}. It may be in another project, or not here yet."
+        advice = (
+            f"Project {view.project} has no trace {trace_id}. It may be in another project, or not here yet."
+        )
         return empty.not_found("No such trace", advice), {"rows": [], "selected": ""}
     rows = [waterfall.as_data(row) for row in waterfall.rows(spans)]
     total = waterfall.summary(spans)
@@ -140,7 +151,10 @@ def _head(view: View, trace_id: str, total: waterfall.TraceSummary, scores: list
         html.Div([html.Code(trace_id), _copy_link()], className="trace-id"),
         html.Dl(
             [
-                html.Div([html.Dt(name), html.Dd(value)], className="bad" if name == "Errors" and total.errors else "")
+                html.Div(
+                    [html.Dt(name), html.Dd(value)],
+                    className="bad" if name == "Errors" and total.errors else "",
+                )
                 for name, value in figures
             ],
             className="trace-facts",
@@ -149,4 +163,4 @@ def _head(view: View, trace_id: str, total: waterfall.TraceSummary, scores: list
 
 
 def _copy_link() -> Any:
-    return html.Button("Copy link", className="chip-button", **{"data-action": "copy-link"})
+    return html.Button("Copy link", className="chip-button", **data(action="copy-link"))

@@ -1,4 +1,4 @@
-"""The Traces page: the grid's frame. Its rows come from `gnomon_dashboard.rows`, fetched by assets/grid.js."""
+"""The Traces page: the grid's frame. Its rows come from `gnomon_dashboard.rows`, by assets/grid.js."""
 
 import json
 from dataclasses import dataclass
@@ -6,11 +6,13 @@ from typing import Any, Final
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import Dash, Input, Output, dcc, html
 
 from gnomon_collector.store.queries.trace_columns import Column, Rows, columns
 from gnomon_dashboard import ids
+from gnomon_dashboard.components.attributes import aria
 from gnomon_dashboard.components.icons import icon
+from gnomon_dashboard.scripts import connect
 from gnomon_dashboard.state import ViewState
 
 
@@ -59,6 +61,9 @@ SHOWN: Final[dict[str, Shown]] = {
 }
 
 
+_THEME: Final = (
+    "themeQuartz.withParams(gnomonGridTheme('light'), 'light').withParams(gnomonGridTheme('dark'), 'dark')"
+)
 _CONNECTIONS: Final = {
     "mount": (Input(ids.GRID, "id"), Input(ids.URL, "search")),
     "tick": (Input(ids.REFRESH_TIMER, "n_intervals"), Input(ids.REFRESH_NOW, "n_clicks")),
@@ -101,12 +106,8 @@ def layout(view: ViewState) -> Any:
 def register(app: Dash) -> None:
     """Connect the page's controls with assets/grid.js."""
     for name, inputs in _CONNECTIONS.items():
-        app.clientside_callback(
-            ClientsideFunction("gnomonGrid", name),
-            Output(ids.done(name), "data"),
-            *inputs,
-            prevent_initial_call=name != "mount",
-        )
+        output = Output(ids.done(name), "data")
+        connect(app, "gnomonGrid", name, output, *inputs, prevent_initial_call=name != "mount")
 
 
 def default_columns(rows: Rows) -> list[str]:
@@ -132,7 +133,7 @@ def _bar(view: ViewState) -> Any:
                 size="xs",
                 debounce=400,
                 className="grid-search",
-                **{"aria-label": "Search in input and output"},
+                **aria(label="Search in input and output"),
             ),
             html.Span(id=ids.COUNT, className="grid-count", role="status"),
             html.Div(className="grid-actions", children=[_column_chooser(view), _reset(), _export()]),
@@ -141,14 +142,14 @@ def _bar(view: ViewState) -> Any:
 
 
 def _column_chooser(view: ViewState) -> Any:
-    boxes = [
-        dmc.Checkbox(label=SHOWN[one.id].header, value=one.id, size="xs") for one in columns(view.rows)
-    ]
+    boxes = [dmc.Checkbox(label=SHOWN[one.id].header, value=one.id, size="xs") for one in columns(view.rows)]
     return dmc.Popover(
         position="bottom-end",
         shadow="md",
         children=[
-            dmc.PopoverTarget(html.Button([icon("columns", 14), html.Span("Columns")], className="chip-button")),
+            dmc.PopoverTarget(
+                html.Button([icon("columns", 14), html.Span("Columns")], className="chip-button")
+            ),
             dmc.PopoverDropdown(
                 dmc.CheckboxGroup(
                     id=ids.COLUMNS,
@@ -192,7 +193,11 @@ def _definition(one: Column, view: ViewState) -> dict[str, Any]:
         "sortingOrder": ["desc", "asc"] if one.type != "text" else ["asc", "desc"],
     }
     if one.type == "number":
-        definition |= {"filter": "agNumberColumnFilter", "type": "rightAligned", "cellClass": ["number", "ag-right-aligned-cell"]}
+        definition |= {
+            "filter": "agNumberColumnFilter",
+            "type": "rightAligned",
+            "cellClass": ["number", "ag-right-aligned-cell"],
+        }
     if one.type == "time":
         definition |= {"filter": False, "cellClass": "number"}
     if one.id in ("trace_id", "span_id", "time"):
@@ -221,7 +226,7 @@ def _filter_model(view: ViewState) -> dict[str, Any]:
 
 def _options() -> dict[str, Any]:
     return {
-        "theme": {"function": "themeQuartz.withParams(gnomonGridTheme('light'), 'light').withParams(gnomonGridTheme('dark'), 'dark')"},
+        "theme": {"function": _THEME},
         "rowHeight": 34,
         "headerHeight": 34,
         "cacheBlockSize": 100,
@@ -233,4 +238,4 @@ def _options() -> dict[str, Any]:
         "enableCellTextSelection": True,
         "tooltipShowDelay": 400,
         "suppressMultiSort": True,
-    }  # fmt: skip
+    }

@@ -108,15 +108,15 @@ def filter_options(store: Store, project: str, window: Window) -> FilterOptions:
     result = store.query(
         f"""
         SELECT 'service' AS label, service_name AS value, sum(calls) AS used FROM calls_per_hour
-        WHERE project = {{project:String}} AND time >= {{start:DateTime}} AND time < {{end:DateTime}}
+        WHERE project = {{project:String}} AND time >= {{start:DateTime}} AND time < {{end:DateTime}} AND calls > 0
         GROUP BY value ORDER BY used DESC, value LIMIT {_MAX_OPTIONS}
         UNION ALL
         SELECT 'environment' AS label, environment AS value, sum(calls) AS used FROM calls_per_hour
-        WHERE project = {{project:String}} AND time >= {{start:DateTime}} AND time < {{end:DateTime}}
+        WHERE project = {{project:String}} AND time >= {{start:DateTime}} AND time < {{end:DateTime}} AND calls > 0
         GROUP BY value ORDER BY used DESC, value LIMIT {_MAX_OPTIONS}
         UNION ALL
         SELECT 'model' AS label, model AS value, sum(calls) AS used FROM calls_per_hour
-        WHERE project = {{project:String}} AND time >= {{start:DateTime}} AND time < {{end:DateTime}}
+        WHERE project = {{project:String}} AND time >= {{start:DateTime}} AND time < {{end:DateTime}} AND calls > 0
         GROUP BY value ORDER BY used DESC, value LIMIT {_MAX_OPTIONS}
         """,  # noqa: S608 (a constant of this module)
         {"project": project, "start": floor_time(since, _HOUR_S), "end": window.end},

@@ -14,12 +14,12 @@ BUCKETS: Final = 128
 
 def lower_bound_ms(bucket: int) -> float:
     """Return where bucket `bucket` (1-based) starts, in ms."""
-    return 0.0 if bucket <= 1 else 2.0 ** ((bucket - 1) / BUCKETS_PER_OCTAVE)
+    return 0.0 if bucket <= 1 else float(2.0 ** ((bucket - 1) / BUCKETS_PER_OCTAVE))
 
 
 def upper_bound_ms(bucket: int) -> float:
     """Return where bucket `bucket` (1-based) ends, in ms."""
-    return 2.0 ** (bucket / BUCKETS_PER_OCTAVE)
+    return float(2.0 ** (bucket / BUCKETS_PER_OCTAVE))
 
 
 def quantile_ms(counts: Sequence[int], q: float) -> float | None:

@@ -192,7 +192,8 @@ def outcomes_query(scope: Scope, window: Window) -> tuple[str, Parameters]:
 
 def _where(scope: Scope, window: Window, *, since: str) -> tuple[str, Parameters]:
     conditions, parameters = scope_conditions(scope)
-    conditions += [f"time >= {{{since}:DateTime}}", "time < {end:DateTime}"]
+    # a label set whose calls turned out to be duplicates stays as a row of zeros
+    conditions += ["calls > 0", f"time >= {{{since}:DateTime}}", "time < {end:DateTime}"]
     parameters |= {
         "end": window.end,
         since: window.previous.start if since == "previous_start" else window.start,

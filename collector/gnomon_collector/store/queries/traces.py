@@ -85,21 +85,23 @@ def export(store: Store, query: TraceQuery, column_ids: Sequence[str]) -> Iterat
     It is read day by day, so that neither the database nor this process holds all of it. Texts that a
     spreadsheet would run as a formula get an apostrophe in front.
     """
-    wanted = [found for name in column_ids if (found := column(query.rows, name))] or list(
-        columns(query.rows)
-    )
+    chosen = [one for name in column_ids if (one := column(query.rows, name))]
+    wanted = chosen or list(columns(query.rows))
     yield (",".join(f'"{one.id}"' for one in wanted) + "\n").encode()
     for day in _days(replace(query, sort="time", descending=True)):
         if query.rows == "calls":
-            yield from _csv(
-                store, *_calls_sql(day, _csv_list(wanted, "calls"), order="start_time DESC, span_id")
-            )
-            continue
-        found = _run_traces(store, day, looks_back=day.start > query.start, floor=query.start)
-        for first in range(0, len(found), _TRACES_PER_EXPORT_QUERY):
-            block = found[first : first + _TRACES_PER_EXPORT_QUERY]
-            sql, parameters = _whole_traces_sql(query, block, _csv_list(wanted, "traces"))
-            yield from _csv(store, f"{sql} ORDER BY min(start_time) DESC, trace_id", parameters)
+            select = _csv_list(wanted, "calls")
+            yield from _csv(store, *_calls_sql(day, select, order="start_time DESC, span_id"))
+        else:
+            yield from _export_traces(store, query, day, _csv_list(wanted, "traces"))
+
+
+def _export_traces(store: Store, query: TraceQuery, day: TraceQuery, select: str) -> Iterator[bytes]:
+    found = _run_traces(store, day, looks_back=day.start > query.start, floor=query.start)
+    for first in range(0, len(found), _TRACES_PER_EXPORT_QUERY):
+        block = found[first : first + _TRACES_PER_EXPORT_QUERY]
+        sql, parameters = _whole_traces_sql(query, block, select)
+        yield from _csv(store, f"{sql} ORDER BY min(start_time) DESC, trace_id", parameters)
 
 
 def merge_ranges(
@@ -147,9 +149,9 @@ def _calls_sql(query: TraceQuery, select: str, order: str = "") -> tuple[str, Pa
     if query.text:
         conditions.append(_TEXT_MATCHES)
         parameters["text"] = query.text
-    extra, values = filter_sql(query.filters, lambda name: column("calls", name), lambda one: one.of_call)
+    extra, bound = filter_sql(query.filters, lambda name: column("calls", name), lambda one: one.of_call)
     sql = f"SELECT {select} FROM spans WHERE {' AND '.join(conditions + extra)}"  # noqa: S608
-    return sql + (f" ORDER BY {order}" if order else ""), merged(parameters, values)
+    return sql + (f" ORDER BY {order}" if order else ""), merged(parameters, bound)
 
 
 # --- traces ---------------------------------------------------------------------------------
@@ -276,8 +278,8 @@ def _labels(scope: Scope) -> list[tuple[str, str, tuple[str, ...]]]:
 
 
 def _order(query: TraceQuery, tie_break: str) -> str:
-    one = column(query.rows, query.sort)
-    expression = (_alias(one) if query.rows == "traces" else one.of_call) if one else "start_time"
+    one = column(query.rows, query.sort) or column(query.rows, "time")
+    expression = "start_time" if one is None else _alias(one) if query.rows == "traces" else one.of_call
     direction = "DESC" if query.descending else "ASC"
     return f"{expression} {direction} NULLS LAST, {tie_break}"
 
