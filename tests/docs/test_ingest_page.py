@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import AsyncIterator, Iterator
+import sys
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -23,11 +26,21 @@ from gnomon_collector.ingest.authorize import authorize_by_key
 from gnomon_collector.ingest.feedback import MAX_SCORES, Score
 from gnomon_collector.ingest.flusher import FlushStats
 from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.intake import TraceIntake
 from gnomon_collector.ingest.metrics import IngestMetrics
+from gnomon_collector.ingest.otlp_grpc import SERVICE, OtlpGrpcServer
+from gnomon_collector.ingest.otlp_json import to_json
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.access import KeyRing, create_key
 from gnomon_collector.store.engine import Store
 from gnomon_schemas import normalise
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+Export = Callable[..., str]
 
 PAGE = markdown.DOCS / "ingest.md"
 PROTOBUF = "application/x-protobuf"
@@ -77,8 +90,8 @@ def _request(name: str = "span", *, trace_id: bytes = b"t" * 16, spans: int = 1)
     return bytes(request.SerializeToString())
 
 
-def _documented() -> set[int]:
-    return {int(row["Status"]) for row in markdown.table(PAGE, "Answers")}
+def _documented(column: str) -> set[str]:
+    return {row[column] for row in markdown.table(PAGE, "Answers") if row[column]}
 
 
 async def test_the_statuses_on_the_page_are_those_that_are_given(collector: Collector) -> None:
@@ -91,16 +104,82 @@ async def test_the_statuses_on_the_page_are_those_that_are_given(collector: Coll
         await collector.post(_request(), authorization=f"Bearer {collector.feedback_key}"),
         await collector.post(big),
         await collector.post(gzip.compress(big), **{"content-encoding": "gzip"}),
-        await collector.post(_request(), **{"content-type": "application/json"}),
+        await collector.post(_request(), **{"content-type": "text/plain"}),
         *[await collector.post(_request("y" * 1800)) for _ in range(3)],
     ]
     statuses = [answer.status_code for answer in answers]
     assert statuses == [200, 400, 400, 401, 403, 413, 413, 415, 200, 503, 503]
-    assert set(statuses) == _documented()
+    assert set(map(str, statuses)) == _documented("Status")
     assert answers[-1].headers["retry-after"].isdigit()
     for answer in answers:
         if answer.status_code != 200:
             assert Status.FromString(answer.content).message
+
+
+@pytest.fixture
+def export(store: Store, inbox: Inbox, tmp_path: Path) -> Iterator[Export]:
+    """Sends a request over gRPC; returns the status code's name."""
+    settings = Settings(data=tmp_path, max_request_bytes=MAX_REQUEST_BYTES)
+    keys = {scope: create_key(store, "shop", scope).key for scope in ("ingest", "feedback")}
+    with KeyRing(store) as ring:
+        metrics = IngestMetrics(inbox, FlushStats())
+        intake = TraceIntake(settings, authorize_by_key(ring), inbox, metrics)
+        server = OtlpGrpcServer(intake, "127.0.0.1", 0, "--otlp-grpc-port")
+        with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            call = channel.unary_unary(f"/{SERVICE}/Export")
+
+            def send(body: bytes, scope: str = "ingest") -> str:
+                try:
+                    call(body, metadata=(("x-gnomon-api-key", keys.get(scope, "none")),))
+                except grpc.RpcError as error:
+                    return str(error.code().name)
+                return "OK"
+
+            yield send
+        server.stop()
+
+
+def test_the_grpc_codes_on_the_page_are_those_that_are_given(export: Export) -> None:
+    said = [
+        export(_request()),
+        export(b"\xff\xff"),
+        export(_request(), "nobody"),
+        export(_request(), "feedback"),
+        *[export(_request("y" * 1800)) for _ in range(3)],
+    ]
+    assert said[:5] == ["OK", "INVALID_ARGUMENT", "UNAUTHENTICATED", "PERMISSION_DENIED", "OK"]
+    assert set(said) == _documented("gRPC")
+    assert export(_request("x" * 2 * MAX_REQUEST_BYTES)) == "RESOURCE_EXHAUSTED"
+
+
+@pytest.mark.parametrize("row", range(3))
+async def test_every_form_on_the_page_is_taken(
+    row: int, collector: Collector, export: Export, store: Store
+) -> None:
+    form = markdown.table(PAGE, "Taking in telemetry")[row]
+    if form["Form"] == "gRPC":
+        assert export(_request()) == "OK"
+        return
+    body = _request()
+    if form["Content-Type"] == "application/json":
+        body = to_json(ExportTraceServiceRequest.FromString(body))
+        fields = json.loads(body)
+        for span in fields["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+            span |= {"traceId": "ab" * 16, "spanId": "cd" * 8}
+        body = json.dumps(fields).encode()
+    packed = {
+        "none": body,
+        "gzip": gzip.compress(body),
+        "deflate": zlib.compress(body),
+        "zstd": zstd.compress(body),
+    }
+    if form["Compression"] != "the same":
+        assert form["Compression"].split(", ") == list(packed)
+    for encoding, sent in packed.items():
+        headers = {"content-type": form["Content-Type"]}
+        if encoding != "none":
+            headers["content-encoding"] = encoding
+        assert (await collector.post(sent, **headers)).status_code == 200, encoding
 
 
 async def test_the_key_may_come_in_either_header(collector: Collector) -> None:

@@ -74,20 +74,25 @@ def test_every_scope_is_explained() -> None:
     assert [row["scope"] for row in markdown.table(CLI_PAGE, "gnomon keys")] == list(SCOPES)
 
 
+_CALL = re.compile(r"(?:^|[\s/(])gnomon (?!gnomon )([^|)>&]*)")
+
+
 def _command_lines() -> list[tuple[str, list[str]]]:
+    """Return every call of ``gnomon`` in the code blocks of the guides: where it stands, and its words."""
     found = []
     for page in markdown.guides():
-        for block in markdown.blocks(page, "bash", "sh", "console"):
+        for block in markdown.blocks(page, "bash"):
             for line in block.text.replace("\\\n", " ").splitlines():
-                for part in re.findall(r"(?:^|\s|/|\()gnomon ([^|)>&]*)", line.split(" #")[0]):
-                    found.append((f"{block}: gnomon {part}", _words(part)))
+                if not line.startswith(("docker run", "docker build", "docker logs", "sudo")):
+                    calls = _CALL.findall(line.split(" #")[0])
+                    found += [(f"{block}: gnomon {call}", _words(call)) for call in calls]
     return found
 
 
 def _words(text: str) -> list[str]:
     try:
         return shlex.split(text)
-    except ValueError:  # quoted SQL that was cut at a | or a )
+    except ValueError:  # quoted SQL that was cut at a bracket
         return shlex.split(text + '"')
 
 
@@ -100,14 +105,16 @@ def test_every_command_line_in_the_guides_exists() -> None:
 
 def _check_command_line(where: str, words: list[str]) -> None:
     path = ["gnomon"]
-    command: click.Command = reference.find_command(path)
-    for word in words:
+    command = reference.find_command(path)
+    rest = iter(words)
+    for word in rest:
         if word.startswith("-"):
-            known = {option for parameter in command.params for option in parameter.opts}
-            assert word.partition("=")[0] in known | {"--help", "-h"}, f"{where}: no option {word}"
+            name, _, value = word.partition("=")
+            options = {name: option for option in command.params for name in option.opts}
+            assert name in {*options, "--help", "-h"}, f"{where}: no option {name}"
+            if not (value or name in ("--help", "-h") or getattr(options[name], "is_flag", False)):
+                next(rest)
         elif isinstance(command, click.Group):
-            if word not in command.list_commands(click.Context(command)):
-                continue  # the value of an option of the group
             path.append(word)
             command = reference.find_command(path)
 
