@@ -6,8 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.bench import ingest, insert_chain, stages
+from tests.bench import freshness, ingest, insert_chain, stages
+from tests.bench.gnomon_server import gnomon_server
+from tests.bench.idle import measure_idle
+from tests.bench.ingest_case import run_load
+from tests.bench.load import LoadOptions, Marker
 from tests.bench.profile import leaf_shares, stage_shares
+from tests.bench.visibility import chart_lags
 
 
 def _report(directory: Path, name: str) -> dict[str, object]:
@@ -54,3 +59,29 @@ def test_the_insert_is_measured_view_by_view(capsys: pytest.CaptureFixture[str],
     insert_chain.main(["--repeats", "1", "--requests", "2", "--json"])
     names = [cost["name"] for cost in json.loads(capsys.readouterr().out)]
     assert names[0] == "decode protobuf" and names[-1] == "→ spans"
+
+
+def test_freshness_finds_every_request(tmp_path: Path) -> None:
+    sizes = ["--seconds", "1", "--rate", "100", "--spans", "10", "--idle-seconds", "0"]
+    freshness.main([*sizes, "--reports", str(tmp_path)])
+    raw = _report(tmp_path, "freshness")["raw"]
+    assert isinstance(raw, dict)
+    visible = raw["visibility"]
+    assert visible["load"]["spans"] == 100 and visible["missing"] == 0
+    assert len(visible["spans_s"]) == len(visible["charts_s"]) == 10
+
+
+@pytest.mark.slow
+def test_idling_is_measured_with_a_page_open(tmp_path: Path) -> None:
+    with gnomon_server(tmp_path) as server:
+        options = LoadOptions(server.traces_url, server.headers, spans=10, max_spans=10)
+        assert run_load(options).spans == 10
+        phases = measure_idle(server, closed_s=0.5, open_s=0.5, refreshing_s=0.5, settle_s=2)
+    assert len(phases) == 3
+    assert all(phase.rss_bytes > 0 and phase.seconds >= 0.5 for phase in phases)
+
+
+def test_a_request_is_in_the_charts_once_all_before_it_are() -> None:
+    markers = [Marker("a", 10.0, 50), Marker("b", 11.0, 100)]
+    assert chart_lags(markers, [(10.5, 0), (12.0, 70), (13.0, 100)]) == [2.0, 2.0]
+    assert chart_lags(markers, [(12.0, 70)]) == [2.0]

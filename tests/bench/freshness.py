@@ -1,0 +1,227 @@
+"""``make bench-freshness``: how soon after its ack a span can be queried, and what idling costs."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.bench.gnomon_server import gnomon_server
+from tests.bench.idle import IdlePhase, measure_idle
+from tests.bench.load import LoadOptions
+from tests.bench.machine import this_machine
+from tests.bench.quantiles import quantile
+from tests.bench.report import REPORTS, Cell, Goal, Report, Table, save
+from tests.bench.usage import MIB, UsageWatch
+from tests.bench.visibility import POLL_S, Visibility, watch_load
+
+GOAL_P99_S: Final = 1.0
+GOAL_CPU_PERCENT: Final = 1.0
+GOAL_RSS_MIB: Final = 400
+GOAL_DISK_MIB_PER_DAY: Final = 1.0
+_CONNECTIONS: Final = 4
+_DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True)
+class LoadCost:
+    """What the server used while it took in the load, the queries of the benchmark included."""
+
+    cpu_percent: float
+    peak_rss_bytes: int
+
+
+def run(options: argparse.Namespace, home: Path) -> Report:
+    """Run everything, with data in `home`."""
+    started = time.monotonic()
+    machine = this_machine(home)
+    with gnomon_server(home / "data") as server, UsageWatch(server.pid) as watch:
+        load = LoadOptions(
+            server.traces_url,
+            server.headers,
+            spans=options.spans,
+            seconds=options.seconds,
+            connections=_CONNECTIONS,
+            rate=options.rate,
+            markers=True,
+        )
+        visible = watch_load(server, load)
+        watch.look()
+        cost = LoadCost(100 * watch.cpu_s / max(1e-9, visible.load.seconds), watch.peak_rss_bytes)
+    phases = _idle(options, home / "data")
+    raw: dict[str, Any] = {
+        "visibility": asdict(visible),
+        "cost": asdict(cost),
+        "idle": [asdict(phase) for phase in phases],
+    }
+    return Report(
+        name="freshness",
+        title="Freshness and idling",
+        command=f"python -m tests.bench.freshness --seconds {options.seconds:g} --rate {options.rate:g}",
+        machine=machine,
+        seconds=time.monotonic() - started,
+        goals=[*_freshness_goals(options, visible), *_idle_goals(phases)],
+        tables=[_freshness_table(visible), _cost_table(visible, cost), *_idle_tables(phases)],
+        notes=_notes(options, visible),
+        raw=raw,
+    )
+
+
+def _idle(options: argparse.Namespace, data_dir: Path) -> list[IdlePhase]:
+    if not options.idle_seconds:
+        return []
+    # Started anew on the data of the load, so that memory is that of an idle server, not of one after a rush.
+    with gnomon_server(data_dir) as server:
+        return measure_idle(
+            server,
+            closed_s=options.idle_seconds / 2,
+            open_s=options.idle_seconds,
+            refreshing_s=options.idle_seconds / 2,
+            settle_s=options.settle_seconds,
+        )
+
+
+def _freshness_goals(options: argparse.Namespace, visible: Visibility) -> list[Goal]:
+    p99_s = quantile(visible.spans_s, 0.99)
+    return [
+        Goal(
+            f"ack to queryable, p99 at {options.rate:,.0f} spans/s",
+            f"≤ {GOAL_P99_S:g} s",
+            f"{p99_s:.2f} s",
+            p99_s <= GOAL_P99_S and not visible.missing,
+        )
+    ]
+
+
+def _idle_goals(phases: Sequence[IdlePhase]) -> list[Goal]:
+    if not phases:
+        return []
+    still = [phase for phase in phases if "every" not in phase.name]
+    cpu_percent = max(phase.cpu_percent for phase in still)
+    rss_mib = max(phase.rss_bytes for phase in phases) / MIB
+    growth = _disk_mib_per_day(phases)
+    return [
+        Goal(
+            "idle CPU, Overview open, live refresh off",
+            f"≤ {GOAL_CPU_PERCENT:g} % of a core",
+            f"{cpu_percent:.2f} %",
+            cpu_percent <= GOAL_CPU_PERCENT,
+        ),
+        Goal(
+            "idle RSS, Overview open",
+            f"≤ {GOAL_RSS_MIB} MiB",
+            f"{rss_mib:,.0f} MiB",
+            rss_mib <= GOAL_RSS_MIB,
+        ),
+        Goal(
+            "disk growth when idle",
+            f"≤ {GOAL_DISK_MIB_PER_DAY:g} MiB a day",
+            f"{growth:.2f} MiB a day",
+            growth <= GOAL_DISK_MIB_PER_DAY,
+        ),
+    ]
+
+
+def _disk_mib_per_day(phases: Sequence[IdlePhase]) -> float:
+    grown = sum(phase.disk_growth_bytes for phase in phases)
+    return max(0.0, grown / sum(phase.seconds for phase in phases) * _DAY_S / MIB)
+
+
+def _freshness_table(visible: Visibility) -> Table:
+    rows: list[list[Cell]] = [
+        [
+            name,
+            quantile(lags, 0.5),
+            quantile(lags, 0.9),
+            quantile(lags, 0.99),
+            max(lags, default=0.0),
+            len(lags),
+        ]
+        for name, lags in (
+            ("found in `spans` by trace id", visible.spans_s),
+            ("counted in the Overview's rollups", visible.charts_s),
+        )
+    ]
+    columns = ["from ack until", "p50 s", "p90 s", "p99 s", "longest s", "requests"]
+    return Table("Freshness", columns, rows)
+
+
+def _cost_table(visible: Visibility, cost: LoadCost) -> Table:
+    columns = [
+        "spans acknowledged",
+        "requests never found",
+        "ack p50 ms",
+        "ack p99 ms",
+        "server CPU, % of a core",
+        "peak RSS MiB",
+        "look-up p50 ms",
+    ]
+    row: list[Cell] = [
+        visible.load.spans,
+        visible.missing,
+        visible.load.ack_ms_p50,
+        visible.load.ack_ms_p99,
+        cost.cpu_percent,
+        round(cost.peak_rss_bytes / MIB),
+        1e3 * quantile(visible.query_s, 0.5),
+    ]
+    return Table("During that load", columns, [row])
+
+
+def _idle_tables(phases: Sequence[IdlePhase]) -> list[Table]:
+    if not phases:
+        return []
+    columns = ["phase", "seconds", "CPU, % of a core", "RSS MiB", "disk growth, bytes"]
+    rows: list[list[Cell]] = [
+        [
+            phase.name,
+            round(phase.seconds),
+            phase.cpu_percent,
+            round(phase.rss_bytes / MIB),
+            phase.disk_growth_bytes,
+        ]
+        for phase in phases
+    ]
+    return [Table("Idle", columns, rows)]
+
+
+def _notes(options: argparse.Namespace, visible: Visibility) -> list[str]:
+    notes = [
+        f"Requests of {options.spans} spans over {_CONNECTIONS} connections. A request counts as visible when"
+        f" the answer of a query that finds it has arrived; one query looks every {POLL_S * 1e3:.0f} ms for"
+        " all that wait, through the admin API of the same server. So the figures are upper bounds, and the"
+        " server's CPU includes that polling.",
+        "Idle: the server is started anew on the data of the load, rests, and is measured with no page, with"
+        " the Overview open in a real Chromium, and with it refreshing itself. Chromium's own CPU is not"
+        " counted.",
+        "Disk growth per day is extrapolated from the seconds measured, the sum of all phases: one 4 KiB"
+        " block more or less makes megabytes of it. Merges may shrink it.",
+    ]
+    if visible.load.first_error:
+        notes.append(f"First refusal: {visible.load.first_error}")
+    return notes
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the benchmark and save its report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of load (30)")
+    parser.add_argument("--rate", type=float, default=1000.0, help="spans per second (1000)")
+    parser.add_argument("--spans", type=int, default=50, help="per request (50)")
+    parser.add_argument("--idle-seconds", type=float, default=60.0, help="with a page open, 0 for none (60)")
+    parser.add_argument("--settle-seconds", type=float, default=15.0, help="of rest before idling (15)")
+    parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="gnomon-bench-", ignore_cleanup_errors=True) as home:
+        report = run(options, Path(home))
+    for goal in report.goals:
+        print(f"{goal.what}: {goal.measured} (wanted {goal.goal})")
+    print(save(report, options.reports))
+
+
+if __name__ == "__main__":
+    main()
