@@ -11,13 +11,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gnomon_collector.errors import StoreError, StoreUnavailable
 from gnomon_collector.ingest.flatten import flatten_request
 from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest, minute_time
-from gnomon_collector.ingest.requests import decompress
+from gnomon_collector.ingest.requests import decompress, mend_request
 from gnomon_collector.store import ingest
 from gnomon_collector.store.engine import Store
 from gnomon_schemas.otlp import encode_envelope
@@ -106,28 +106,37 @@ class Flusher:
         """
         requests = self._inbox.oldest(0, _BATCH_BYTES)
         if requests:
-            self._flush(requests)
+            self._flush(
+                [_Parcel(each, decompress(each.body, each.encoding, _UNLIMITED)) for each in requests]
+            )
         return sum(request.spans for request in requests)
 
-    def _flush(self, requests: Sequence[ReceivedRequest]) -> None:
-        """Write requests; what the database refuses is halved until the one at fault stands alone."""
-        batch = _batch(requests)
+    def _flush(self, parcels: Sequence[_Parcel]) -> None:
+        """Write requests and forget them; see `_isolate` for what the database refuses."""
+        batch = _batch(parcels)
         try:
-            also_touched = self._write(batch, requests)
+            also_touched = self._write(batch, parcels)
         except StoreUnavailable:
             raise
         except StoreError as error:
-            if len(requests) > 1:
-                middle = len(requests) // 2
-                self._flush(requests[:middle])
-                self._flush(requests[middle:])
-                return
-            self._set_aside(requests[0], error)
+            self._isolate(parcels, error)
             return
-        self._inbox.forget(requests, also_touched)
+        self._inbox.forget([parcel.request for parcel in parcels], also_touched)
         self.stats.batches += 1
-        self.stats.requests += len(requests)
+        self.stats.requests += len(parcels)
         self.stats.spans += batch.spans
+
+    def _isolate(self, parcels: Sequence[_Parcel], error: StoreError) -> None:
+        """Flush again what can be mended, and by halves, until the request at fault stands alone."""
+        mended = [replace(parcel, body=mend_request(parcel.body)) for parcel in parcels]
+        if mended != parcels:
+            self._flush(mended)
+        elif len(parcels) > 1:
+            middle = len(parcels) // 2
+            self._flush(parcels[:middle])
+            self._flush(parcels[middle:])
+        else:
+            self._set_aside(parcels[0].request, error)
 
     def _set_aside(self, request: ReceivedRequest, error: StoreError) -> None:
         self._check_ingest(error)
@@ -148,13 +157,12 @@ class Flusher:
         except StoreError:
             raise StoreUnavailable(f"The database takes no spans at all: {refusal}") from refusal
 
-    def _write(self, batch: ingest.Batch, requests: Sequence[ReceivedRequest]) -> set[tuple[str, datetime]]:
+    def _write(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> set[tuple[str, datetime]]:
         """Bring requests to the database; return project and minute of other spans that changed."""
-        bodies = [decompress(request.body, request.encoding, _UNLIMITED) for request in requests]
-        ingest.insert_batch(self._store, _envelopes(batch, requests, bodies))
+        ingest.insert_batch(self._store, _envelopes(batch, parcels))
         report = ingest.report_batch(self._store, batch)
         if report.spans < batch.spans:
-            report = self._write_flattened(batch, requests, bodies) or report
+            report = self._write_flattened(batch, parcels) or report
         self._price(batch, report)
         return {
             (project, minute)
@@ -162,17 +170,13 @@ class Flusher:
             for minute in ingest.mark_duplicates(self._store, batch, project)
         }
 
-    def _write_flattened(
-        self, batch: ingest.Batch, requests: Sequence[ReceivedRequest], bodies: Sequence[bytes]
-    ) -> ingest.BatchReport | None:
+    def _write_flattened(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> ingest.BatchReport | None:
         """Insert once more, flattened, the requests whose values nest too deep for the database."""
-        flattened = [(request, flatten_request(body)) for request, body in zip(requests, bodies, strict=True)]
-        deep = [(request, body) for request, body in flattened if body is not None]
+        flattened = ((parcel, flatten_request(parcel.body)) for parcel in parcels)
+        deep = [replace(parcel, body=body) for parcel, body in flattened if body is not None]
         if not deep:
             return None
-        ingest.insert_batch(
-            self._store, _envelopes(batch, [request for request, _ in deep], [body for _, body in deep])
-        )
+        ingest.insert_batch(self._store, _envelopes(batch, deep))
         return ingest.report_batch(self._store, batch)
 
     def _price(self, batch: ingest.Batch, report: ingest.BatchReport) -> None:
@@ -193,7 +197,16 @@ def _pause_s(spans: int) -> float:
 _UNLIMITED = 2**40  # the limit was held when the request was taken in
 
 
-def _batch(requests: Sequence[ReceivedRequest]) -> ingest.Batch:
+@dataclass(frozen=True)
+class _Parcel:
+    """A request with its body decompressed."""
+
+    request: ReceivedRequest
+    body: bytes
+
+
+def _batch(parcels: Sequence[_Parcel]) -> ingest.Batch:
+    requests = [parcel.request for parcel in parcels]
     return ingest.Batch(
         id=uuid.uuid4().hex,
         projects=sorted({request.project for request in requests}),
@@ -204,8 +217,8 @@ def _batch(requests: Sequence[ReceivedRequest]) -> ingest.Batch:
     )
 
 
-def _envelopes(batch: ingest.Batch, requests: Sequence[ReceivedRequest], bodies: Sequence[bytes]) -> bytes:
+def _envelopes(batch: ingest.Batch, parcels: Sequence[_Parcel]) -> bytes:
     return b"".join(
-        encode_envelope(request.project, request.received_at_ns, batch.id, body)
-        for request, body in zip(requests, bodies, strict=True)
+        encode_envelope(parcel.request.project, parcel.request.received_at_ns, batch.id, parcel.body)
+        for parcel in parcels
     )

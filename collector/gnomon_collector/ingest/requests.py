@@ -145,6 +145,25 @@ def check_request(body: bytes, received_at_ns: int, max_spans: int) -> CheckedRe
     return CheckedRequest(_without_invalid(request), spans, rejected, reason, frozenset(minutes))
 
 
+def mend_request(body: bytes) -> bytes:
+    """Return a request as a plain encoder would write it, without what OTLP does not know.
+
+    Python's protobuf decoder takes what ClickHouse's refuses: two members of a oneof (the last counts),
+    numbers with bits beyond their type, fields of the wrong wire type (left out).
+
+    Args:
+        body: a request that `check_request` has accepted.
+    """
+    request = ExportTraceServiceRequest.FromString(body)
+    request.DiscardUnknownFields()
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                span.kind = max(span.kind, 0)
+                span.status.code = max(span.status.code, 0)
+    return bytes(request.SerializeToString())
+
+
 def _has_valid_ids(span: Span) -> bool:
     return (
         len(span.trace_id) == _TRACE_ID_BYTES
