@@ -87,15 +87,17 @@ def scope_conditions(scope: Scope, model_column: str = "model") -> tuple[list[st
 
 
 def projects(store: Store) -> tuple[str, ...]:
-    """Return every project that has calls, spans or a key, in alphabetical order."""
+    """Return every project that has calls or a key: where something happened last comes first."""
     result = store.query(
         """
         SELECT project FROM (
-            SELECT project FROM calls_per_hour GROUP BY project
-            UNION DISTINCT
-            SELECT project FROM api_keys FINAL WHERE revoked_at IS NULL AND project NOT IN ('', '*') GROUP BY project
+            SELECT project, max(time) AS called_at, toDateTime(0) AS made_at FROM calls_per_hour GROUP BY project
+            UNION ALL
+            SELECT project, toDateTime(0) AS called_at, max(created_at) AS made_at FROM api_keys FINAL
+            WHERE revoked_at IS NULL AND project NOT IN ('', '*') GROUP BY project
         )
-        ORDER BY project
+        GROUP BY project
+        ORDER BY max(called_at) DESC, max(made_at) DESC, project
         LIMIT 1000
         """
     )
