@@ -76,6 +76,10 @@ snapshots: $(STAMP) ## Regenerate the reviewed snapshots of SQL and spans
 docs: $(STAMP) ## Write the parts of the guides that come from the code: settings, command help
 	$(BIN)/python -m tests.docs.reference
 
+.PHONY: screenshots
+screenshots: $(STAMP) chromium ## Take the pictures of the README again, from a real demo
+	$(BIN)/python -m tests.docs.screenshots
+
 .PHONY: hooks
 hooks: $(STAMP) ## Have git run the checks of `make check` before each commit
 	$(BIN)/pre-commit install

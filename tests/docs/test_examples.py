@@ -42,9 +42,7 @@ def test_the_examples_of_a_page_are_a_program_whose_calls_arrive(
     page: Path, server: RunningServer, provider_url: str, tmp_path: Path
 ) -> None:
     _run(page, server, provider_url, tmp_path, GNOMON_RELEASE=page.stem)
-    rows = server.wait_for(
-        f"SELECT model, status, input_tokens FROM calls WHERE release = '{page.stem}'"  # noqa: S608
-    )
+    rows = server.wait_for(f"SELECT model, status, input_tokens FROM calls WHERE release = '{page.stem}'")
     assert all(row["status"] == "ok" and row["input_tokens"] for row in rows), rows
 
 
@@ -63,7 +61,7 @@ def test_the_spans_of_the_sdk_page_arrive(sdk_server: RunningServer) -> None:
 
 def test_the_session_of_the_sdk_page_is_on_its_call(sdk_server: RunningServer) -> None:
     columns = "company_id, session_id, prompt_name, prompt_version, tags, metadata"
-    found = sdk_server.wait_for(f"SELECT {columns} FROM calls WHERE company_id != ''")  # noqa: S608
+    found = sdk_server.wait_for(f"SELECT {columns} FROM calls WHERE company_id != ''")
     assert found == [
         {
             "company_id": "acme",
