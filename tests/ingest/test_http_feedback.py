@@ -22,7 +22,7 @@ def post(server: ServerProcess, key: str, body: object, **headers: str) -> httpx
 def scores(server: ServerProcess, project: str) -> list[dict[str, Any]]:
     columns = "score_id, trace_id, span_id, session_id, name, value, label, comment, source, author"
     return server.query(
-        f"SELECT {columns}, toString(created_at) AS created_at"  # noqa: S608  (constants of this module)
+        f"SELECT {columns}, toString(created_at) AS created_at"
         f" FROM scores FINAL WHERE project = '{project}' ORDER BY score_id"
     )
 

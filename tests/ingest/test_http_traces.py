@@ -28,7 +28,7 @@ def status_of(answer: httpx.Response) -> Status:
 
 def spans_in(server: ServerProcess, project: str) -> int:
     server.wait_until_written()
-    return int(server.query(f"SELECT count() AS n FROM spans WHERE project = '{project}'")[0]["n"])  # noqa: S608
+    return int(server.query(f"SELECT count() AS n FROM spans WHERE project = '{project}'")[0]["n"])
 
 
 @pytest.mark.parametrize("content_type", [PROTOBUF, PROTOBUF.upper(), f"{PROTOBUF}; charset=utf-8"])

@@ -191,7 +191,7 @@ def test_grpc_says_when_to_try_again(tmp_path: Path) -> None:
 def calls_of(server: ServerProcess, project: str) -> list[int]:
     """Input tokens of the project's calls, once everything is written."""
     server.wait_until_written()
-    rows = server.query(f"SELECT input_tokens FROM calls WHERE project = '{project}'")  # noqa: S608
+    rows = server.query(f"SELECT input_tokens FROM calls WHERE project = '{project}'")
     return [int(row["input_tokens"]) for row in rows]
 
 

@@ -29,8 +29,9 @@ _MINUTE_NS = 60 * 10**9
 _EARLIEST_NS = int(EARLIEST.timestamp()) * 10**9
 # Nesting of the messages whose number is bounded: request, resource spans, scope spans, spans.
 _REPEATED_FIELDS = (1, 2, 2)
-# Each of those has at most two other fields; more is no OTLP, and reading on would take seconds.
-_FIELDS_PER_SPAN = 4
+# A span in a resource and a scope of its own comes with seven fields down to the span; more is no OTLP,
+# and reading on would take seconds.
+_FIELDS_PER_SPAN = 7
 _LENGTH_DELIMITED = 2
 _FIXED_BYTES = {1: 8, 5: 4}
 
