@@ -72,7 +72,7 @@ def test_the_session_of_the_sdk_page_is_on_its_call(sdk_server: RunningServer) -
             "metadata": {"shop": "shoes", "channel": "chat"},
         }
     ]
-    carried = "SELECT kind FROM calls WHERE user_id = 'u-42' AND company_id = ''"
+    carried = "SELECT kind FROM calls WHERE user_id = 'u-42' AND company_id = '' AND release = '2.4.0'"
     assert sdk_server.ask(carried) == [{"kind": "embedding"}]
 
 
