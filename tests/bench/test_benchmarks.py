@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.bench import freshness, ingest, insert_chain, stages
+from tests.bench import freshness, ingest, insert_chain, queries, stages
 from tests.bench.gnomon_server import gnomon_server
 from tests.bench.idle import measure_idle
 from tests.bench.ingest_case import run_load
@@ -85,3 +85,15 @@ def test_a_request_is_in_the_charts_once_all_before_it_are() -> None:
     markers = [Marker("a", 10.0, 50), Marker("b", 11.0, 100)]
     assert chart_lags(markers, [(10.5, 0), (12.0, 70), (13.0, 100)]) == [2.0, 2.0]
     assert chart_lags(markers, [(12.0, 70)]) == [2.0]
+
+
+def test_queries_find_the_generated_spans(tmp_path: Path, data_dir: Path) -> None:
+    sizes = ["--rows", "4000", "--days", "2", "--ranges", "7d", "--repeats", "1"]
+    queries.main([*sizes, "--reports", str(tmp_path)])
+    report = _report(tmp_path, "queries")
+    raw = report["raw"]
+    assert isinstance(raw, dict)
+    assert {one["page"] for one in raw["times"]} == {"Overview", "Traces", "Trace"}
+    assert raw["sizes"]["spans"][0] == 4000
+    assert raw["calls_in_rollups"] == 2000
+    assert raw["rows"]["Traces: traces, newest first 7d"] == 100

@@ -22,7 +22,7 @@ _FOUND: Final = (
     "SELECT DISTINCT trace_id FROM spans WHERE project = '{project}'"
     " AND start_time > now() - INTERVAL 5 MINUTE AND trace_id IN ({trace_ids})"
 )
-_IN_CHARTS: Final = f"SELECT sum(calls) AS calls FROM calls_per_minute FINAL WHERE project = '{PROJECT}'"  # noqa: S608
+_IN_CHARTS: Final = f"SELECT sum(calls) AS calls FROM calls_per_minute FINAL WHERE project = '{PROJECT}'"
 
 
 @dataclass(frozen=True)
