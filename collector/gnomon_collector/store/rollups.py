@@ -80,8 +80,9 @@ FROM (
     UNION ALL
     SELECT {_LABELS}, {_ZEROS}, CAST(([], []), 'Tuple(Array(UInt8), Array(UInt64))') AS counted,
         arrayResize(CAST([], 'Array(UInt64)'), {BUCKETS}) AS buckets
-    FROM calls_per_minute FINAL
-    WHERE project IN {{projects:Array(String)}} AND time IN {{minutes:Array(DateTime('UTC'))}} AND calls > 0
+    FROM calls_per_minute AS m FINAL
+    -- m.calls: without the table's name it would be the zero selected above
+    WHERE project IN {{projects:Array(String)}} AND time IN {{minutes:Array(DateTime('UTC'))}} AND m.calls > 0
 )
 GROUP BY {_LABELS}
 """  # noqa: S608  (column names from this module)
