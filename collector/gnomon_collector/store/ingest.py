@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import cast
 
 from gnomon_collector.store.duplicates import Call, changed_duplicates
@@ -232,9 +233,9 @@ def save_prices(
 def price_batch(
     store: Store, batch: Batch, provider: str, model: str, periods: Sequence[Price], price_version: str
 ) -> None:
-    """Set the cost of the calls of a model that came before its price was known."""
-    ends = [price.valid_from for price in periods[1:]] + [_FOREVER]
-    for price, valid_to in zip(periods, ends, strict=True):
+    """Set the cost of the calls of a model that came before its price was known; none without periods."""
+    for price, after in zip_longest(periods, periods[1:]):
+        valid_to = after.valid_from if after is not None else _FOREVER
         parameters: dict[str, object] = dict(zip(PRICE_ARRAYS, _arrays(price), strict=True))
         parameters |= {"provider": provider, "model": model, "price_version": price_version}
         parameters |= {"valid_from": price.valid_from, "valid_to": valid_to}
