@@ -143,13 +143,19 @@ def test_filters_narrow_every_panel(shop: Store, now: datetime) -> None:
     assert sum(row.calls for row in overview.outcomes(shop, narrow, window)) == expected
 
 
+def test_no_comparison_with_a_time_before_the_first_call(shop: Store, now: datetime) -> None:
+    window = state.window(state.ViewState(range="30d"), now)
+    assert overview.traffic(shop, SHOP, window).previous is None
+    assert overview.latency(shop, SHOP, window).previous == ()
+
+
 def test_filters_offer_what_is_there(shop: Store, now: datetime) -> None:
     window = Window(now - timedelta(hours=1), now, 60)
     found = filters.filter_options(shop, seed.PROJECT, window)
     assert found.services == ("shop-assistant", "mail-bot")
     assert set(found.environments) == {"production", "staging"}
     assert found.models[0] == seed.MODELS[0][1]
-    assert filters.projects(shop) == ("canary", seed.PROJECT)
+    assert filters.projects(shop) == (seed.PROJECT, "canary")  # the one with the latest call first
     assert filters.has_data(shop, seed.PROJECT) and not filters.has_data(shop, "nothing")
 
 

@@ -35,7 +35,7 @@ def traffic_tiles(series: TrafficSeries, window: Window) -> list[Tile]:
     Sums are compared per second: the period before is widened to whole rows of the rollup, and the window's
     last bucket is still open.
     """
-    now, before = total(series), series.previous
+    now, before = total(series), series.previous or Traffic()
     scale = window.previous.seconds / window.seconds if window.seconds else 1.0
 
     def per_second(current: float, previous: float) -> float | None:

@@ -12,6 +12,10 @@ from gnomon_collector.store.queries.cells import as_float, as_int, as_list, as_t
 from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
 
 
+_LATE_SHARE = 0.1
+_FIRST_CALL = "(SELECT min(time) FROM calls_per_hour WHERE project = {project:String} AND calls > 0)"
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Sums over some calls. `cost_usd` covers the `priced` ones only, tokens those `with_usage`."""
@@ -34,15 +38,21 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class TrafficSeries:
-    """Traffic per bucket of a window, and of the window before it as a whole."""
+    """Traffic per bucket of a window, and of the window before it as a whole.
+
+    `previous` is None where the project's first call came too late for a comparison.
+    """
 
     buckets: tuple[tuple[datetime, Traffic], ...]
-    previous: Traffic
+    previous: Traffic | None
 
 
 @dataclass(frozen=True, slots=True)
 class LatencySeries:
-    """Latency bucket counts (see `histogram`) per bucket of a window, and of the window before it."""
+    """Latency bucket counts (see `histogram`) per bucket of a window, and of the window before it.
+
+    `previous` is empty where the project's first call came too late for a comparison.
+    """
 
     buckets: tuple[tuple[datetime, tuple[int, ...]], ...]
     previous: tuple[int, ...]
@@ -74,8 +84,10 @@ def traffic(store: Store, scope: Scope, window: Window) -> TrafficSeries:
     """Return what the tiles (but for latency) and success over time show."""
     rows = store.query(*traffic_query(scope, window)).rows
     return TrafficSeries(
-        buckets=tuple((as_time(row[1]), _traffic(row[2:])) for row in rows if row[0]),
-        previous=next((_traffic(row[2:]) for row in rows if not row[0]), Traffic()),
+        buckets=tuple((as_time(row[1]), _traffic(row[2:-1])) for row in rows if row[0]),
+        previous=next((_traffic(row[2:-1]) for row in rows if not row[0]), Traffic())
+        if _began_before(rows, window)
+        else None,
     )
 
 
@@ -84,8 +96,16 @@ def latency(store: Store, scope: Scope, window: Window) -> LatencySeries:
     rows = store.query(*latency_query(scope, window)).rows
     return LatencySeries(
         buckets=tuple((as_time(row[1]), _counts(row[2])) for row in rows if row[0]),
-        previous=next((_counts(row[2]) for row in rows if not row[0]), ()),
+        previous=next((_counts(row[2]) for row in rows if not row[0]), ())
+        if _began_before(rows, window)
+        else (),
     )
+
+
+def _began_before(rows: list[tuple[object, ...]], window: Window) -> bool:
+    """Whether the project was in use through most of the window before: else a comparison would mislead."""
+    late = window.previous.start + (window.previous.end - window.previous.start) * _LATE_SHARE
+    return bool(rows) and as_time(rows[0][-1]) <= late
 
 
 def usage_by_model(store: Store, scope: Scope, window: Window) -> list[ModelUsage]:
@@ -130,7 +150,8 @@ def traffic_query(scope: Scope, window: Window) -> tuple[str, Parameters]:
             sum(output_tokens),
             sum(calls_with_usage),
             sum(cost_usd),
-            sum(calls_with_cost)
+            sum(calls_with_cost),
+            {_FIRST_CALL}
         FROM {window.table} FINAL
         WHERE {where}
         GROUP BY current, bucket
@@ -147,7 +168,8 @@ def latency_query(scope: Scope, window: Window) -> tuple[str, Parameters]:
         SELECT
             time >= {{start:DateTime}} AS current,
             if(current, toStartOfInterval(time, toIntervalSecond({{step:UInt32}}), 'UTC'), toDateTime(0, 'UTC')) AS bucket,
-            sumForEach(latency_buckets)
+            sumForEach(latency_buckets),
+            {_FIRST_CALL}
         FROM {window.table} FINAL
         WHERE {where}
         GROUP BY current, bucket
