@@ -17,6 +17,7 @@ from gnomon_dashboard import auth, headers, rows
 from gnomon_dashboard.components.shell import shell
 from gnomon_dashboard.context import Context, ProjectList, utc_now
 from gnomon_dashboard.pages import frame, overview, trace, traces
+from gnomon_dashboard.paths import Pages
 
 _INDEX: Final = """<!DOCTYPE html>
 <html lang="en">
@@ -125,6 +126,7 @@ def _add_middleware(
     secure_cookies: bool,
 ) -> None:
     """The last one added is the outermost."""
+    server.add_middleware(Pages)
     server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     if auth_required:
         server.add_middleware(auth.Guard, check=auth.SessionCheck(accounts))

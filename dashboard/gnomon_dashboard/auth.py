@@ -18,12 +18,13 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gnomon_dashboard.paths import is_page
+
 SESSION_COOKIE: Final = "gnomon_session"
 SESSION_S: Final = 14 * 86_400
 _USER: Final = "user"
 _PUBLIC_PREFIXES: Final = ("/assets/",)
 _PUBLIC: Final = ("/login",)
-_PAGE_PREFIXES: Final = ("/_dash", "/_reload-hash", "/api/", "/export/", "/assets/")
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 Clock = Callable[[], float]
@@ -128,7 +129,7 @@ class Guard:
         user = scope.get("session", {}).get(_USER)
         if isinstance(user, str) and await self.check.allows(user):
             return None
-        if scope["method"] in _SAFE_METHODS and not path.startswith(_PAGE_PREFIXES):
+        if scope["method"] in _SAFE_METHODS and is_page(path):
             query = scope["query_string"].decode("latin-1")
             return RedirectResponse(
                 f"/login?next={quote(path + (f'?{query}' if query else ''))}", status_code=303

@@ -2,7 +2,7 @@
 
 Use it as fixtures of a module::
 
-    from tests.e2e.browser import chromium, page  # noqa: F401
+    from tests.e2e.browser import chromium, page, until  # noqa: F401
 
 `page` is fresh for each test (its own window of a shared, empty profile) and fails the test that left an error
 in the console, an uncaught exception, or a request to a host other than loopback.
@@ -11,6 +11,7 @@ in the console, an uncaught exception, or a request to a host other than loopbac
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +64,17 @@ def watch(page: Page) -> Trouble:
     return trouble
 
 
+def until(page: Page, expression: str, timeout_s: float = 15.0) -> None:
+    """Wait until a JavaScript expression is true.
+
+    Playwright's own wait_for_function runs `eval` in the page, which our Content-Security-Policy forbids.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"never true: {expression}"
+        page.wait_for_timeout(50)
+
+
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """A Chromium with an empty profile of its own, for the tests of one module."""
@@ -96,4 +108,4 @@ def page(chromium: BrowserContext) -> Iterator[Page]:
     fresh.trouble = trouble  # type: ignore[attr-defined]
     yield fresh
     fresh.close()
-    assert trouble.problems == []
+    assert not trouble.problems, "\n".join(trouble.problems)

@@ -72,7 +72,7 @@
         const body = { search: window.location.search, offset: request.startRow, limit, until: request.startRow ? grid.until : null };
         try {
           const answer = await post("/api/traces/rows", body, aborter.signal);
-          if (aborter.signal.aborted || grid.api.isDestroyed()) return;
+          if (aborter.signal.aborted || grid.api.isDestroyed()) return request.failCallback();
           grid.until = answer.until;
           request.successCallback(answer.rows, answer.last ?? -1);
           if (request.startRow === 0) {
@@ -81,8 +81,9 @@
             showCount(grid);
           }
         } catch (error) {
-          if (error.name === "AbortError" || grid.api.isDestroyed()) return;
+          // the grid waits for every answer before it asks again, also for those nobody wants any more
           request.failCallback();
+          if (aborter.signal.aborted || grid.api.isDestroyed()) return;
           say(`Query failed: ${error.message}`, true);
           if (request.startRow === 0) overlay(grid.api, "The query failed. Narrow the time range, or try again.");
         }
@@ -92,6 +93,7 @@
 
   function load(grid) {
     grid.key = dataKey();
+    say("");
     grid.api.setGridOption("datasource", source(grid));
   }
 
