@@ -18,6 +18,7 @@ from gnomon._settings import SETTINGS as SDK_SETTINGS
 from gnomon_collector.cli.app import cli
 from gnomon_collector.cli.serve import serve
 from gnomon_collector.settings import Settings, environment_variable
+from gnomon_schemas.dialects import ORDER, load_dialects
 
 _PART = re.compile(r"(<!-- from the code: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WIDTH = 100
@@ -43,6 +44,7 @@ def generated_parts() -> dict[str, Callable[[], str]]:
     return {
         "SDK settings": sdk_settings,
         "server settings": server_settings,
+        "dialects": dialect_list,
         **{f"help of {' '.join(path)}": lambda path=path: help_block(path) for path in command_paths()},
     }
 
@@ -76,6 +78,20 @@ def server_settings() -> str:
         for name, field in Settings.model_fields.items()
     ]
     return _table(("In gnomon.toml", "Environment", "Flag of `serve`", "Default", "Meaning"), rows)
+
+
+def dialect_list() -> str:
+    """Return the table of `gnomon_schemas.dialects`, in the order in which they are tried."""
+    rows = [
+        (
+            f"`{name}.toml`",
+            _cell(dialect.title),
+            ", ".join(f"`{scope}`" for scope in dialect.scopes),
+            ", ".join(f"`{attribute}`" for attribute in dialect.attributes),
+        )
+        for name, dialect in zip(ORDER, load_dialects(), strict=True)
+    ]
+    return _table(("File", "Dialect", "Scopes", "Attributes"), rows)
 
 
 def help_block(path: Sequence[str]) -> str:
