@@ -7,15 +7,17 @@ choices between them -> canonical columns with the price -> `spans`, less what i
 Decoding in the database instead of Python: ADR 0001. Unique by key at insert: ADR 0002.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from gnomon_schemas import attributes
-from gnomon_schemas.dialects import FIELDS, Dialect, load_dialects
+from gnomon_schemas import attributes, bodies
+from gnomon_schemas.dialects import Dialect, load_dialects, with_trait
 from gnomon_schemas.otlp import DDL_SLOTS, JSON_KEY
 from gnomon_schemas.prices import COST_USD, PRICE_ARRAYS
+from gnomon_schemas.recognition import fields_select, kind_by_operation
+from gnomon_schemas.sqltext import mapped, one_of, quoted, strings
 
 MAX_TEXT_CHARS: Final = 8192
 """How much of a call's input and output text is kept in `input_text` and `output_text`."""
@@ -44,6 +46,23 @@ FINISH_REASONS: Final = {
     "failed": "error",
 }
 PROVIDERS: Final = {
+    # frameworks, not providers
+    "langchain": "",
+    "openai.chat": "openai",
+    "openai.responses": "openai",
+    "openai.completion": "openai",
+    "openai.embedding": "openai",
+    "azure-openai.chat": "azure.ai.openai",
+    "azure-openai.responses": "azure.ai.openai",
+    "anthropic.messages": "anthropic",
+    "google.generative-ai": "gcp.gemini",
+    "google.vertex.chat": "gcp.vertex_ai",
+    "amazon-bedrock": "aws.bedrock",
+    "mistral.chat": "mistral_ai",
+    "xai.chat": "x_ai",
+    "groq.chat": "groq",
+    "cohere.chat": "cohere",
+    "deepseek.chat": "deepseek",
     "az.ai.openai": "azure.ai.openai",
     "vertexai": "gcp.vertex_ai",
     "google_genai": "gcp.gemini",
@@ -89,17 +108,11 @@ def ingest_stages() -> tuple[Stage, ...]:
     insert: one query over the nested OTLP type took 500 ms to analyse, the same in steps takes 150 ms.
     """
     dialects = load_dialects()
-    slots = _Slots(dialects)
     return (
         Stage("otlp_spans", _select(_ATTRIBUTES, _FLATTENED)),
-        Stage(
-            "otlp_fields",
-            _select(
-                _fields(slots),
-                f"SELECT *, arrayMap(k -> {slots.transform('k')}, keys) AS slots\nFROM otlp_spans",
-            ),
-        ),
-        Stage("otlp_readings", _select(_CHOICES, f"SELECT {_readings(dialects)}\nFROM otlp_fields")),
+        Stage("otlp_fields", fields_select(dialects, "otlp_spans")),
+        Stage("otlp_bodies", bodies.bodies_select("otlp_fields")),
+        Stage("otlp_readings", _select(_CHOICES, f"SELECT {_readings(dialects)}\nFROM otlp_bodies")),
         Stage("otlp_columns", _select(_COLUMNS, f"SELECT {_PRICED}\n{_PRICE_JOIN}")),
         Stage("spans", _UNSTORED),
     )
@@ -123,47 +136,6 @@ def ingest_sql() -> str:
 
 def _select(columns: str, source: str) -> str:
     return f"SELECT {columns}\nFROM (\n{source}\n)"
-
-
-class _Slots:
-    """Numbers for attribute names: every (field, source) has one, in order of preference."""
-
-    def __init__(self, dialects: Iterable[Dialect]) -> None:
-        self._numbers: dict[str, int] = {}
-        self._of_field: dict[str, list[int]] = {field: [] for field in FIELDS}
-        for dialect in dialects:
-            for field, sources in dialect.fields.items():
-                for source in sources:
-                    number = self._numbers.setdefault(source, len(self._numbers) + 1)
-                    if number not in self._of_field[field]:
-                        self._of_field[field].append(number)
-
-    def transform(self, key: str) -> str:
-        names = ", ".join(map(_quote, self._numbers))
-        numbers = ", ".join(map(str, self._numbers.values()))
-        return f"transform({key}, [{names}], [{numbers}], 0)"
-
-    def text(self, field: str) -> str:
-        """SQL for the field's value as text; empty where no source is there."""
-        indexes = [f"indexOf(slots, {number})" for number in self._of_field[field]]
-        if not indexes:
-            return "''"
-        expression = f"texts[{indexes[-1]}]"
-        for index in reversed(indexes[:-1]):
-            expression = f"if({index} > 0, texts[{index}], {expression})"
-        return expression
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _strings(texts: Iterable[str]) -> str:
-    return ", ".join(map(_quote, texts))
-
-
-def _mapping(expression: str, table: dict[str, str]) -> str:
-    return f"transform({expression}, [{_strings(table)}], [{_strings(table.values())}], {expression})"
 
 
 def _scalar_json(t: str, s: str, i: str, b: str, d: str, by: str) -> str:
@@ -193,7 +165,7 @@ def _kvlist_json(values: str) -> str:
     )
     members = f"arrayStringConcat(arrayMap(p -> concat(toJSONString(p.key), ':', {scalar}), {values}), ',')"
     return (
-        f"if(length({values}) = 1 AND {values}[1].key = {_quote(JSON_KEY)},"
+        f"if(length({values}) = 1 AND {values}[1].key = {quoted(JSON_KEY)},"
         f" {values}[1].value.string_value, concat('{{', {members}, '}}'))"
     )
 
@@ -257,116 +229,120 @@ project, received_at_unix_nano, batch, resource, scope_name, scope_version,
     {_texts("span.attributes")} AS texts"""
 
 
-def _fields(slots: _Slots) -> str:
-    return "*,\n    " + ",\n    ".join(f"{slots.text(field)} AS f_{field}" for field in FIELDS)
-
-
 def _number(text: str) -> str:
     return f"toFloat64OrNull({text})"
 
 
-def _count(text: str) -> str:
-    """SQL for a count said as int, as double or as text; null where none or negative."""
-    return f"accurateCastOrNull({_number(text)}, 'UInt64')"
-
-
-def _last_message(text: str, role: str) -> str:
-    """SQL for the readable text of the last message of a role, tool calls as name(arguments)."""
-    shape = (
-        "Array(Tuple(role String, content String,"
-        " parts Array(Tuple(type String, content String, name String, arguments String, response String))))"
-    )
-    part = (
-        "multiIf(p.type = 'tool_call', concat(p.name, '(', p.arguments, ')'),"
-        " p.type = 'tool_call_response', p.response,"
-        " p.type IN ('reasoning', 'blob', 'file', 'uri'), '', p.content)"
-    )
-    parts = f"arrayStringConcat(arrayFilter(x -> x != '', arrayMap(p -> {part}, m.parts)), '\\n')"
-    return (
-        f"arrayMap(m -> if(empty(m.parts), m.content, {parts}),"
-        f" [arrayLast(m -> m.role = '{role}', JSONExtract({text}, '{shape}'))])[1]"
-    )
-
-
-def _kind_by_operation(dialects: Iterable[Dialect]) -> str:
-    words = {word: kind for dialect in dialects for word, kind in dialect.operations.items()}
-    return f"transform(f_operation, [{_strings(words)}], [{_strings(words.values())}], '')"
-
-
-def _dialect(dialects: Iterable[Dialect]) -> str:
-    listed = tuple(dialects)
-    by_scope = [
-        f"startsWith(scope_name, {_quote(scope)}), {_quote(dialect.id)}"
-        for dialect in listed
-        for scope in dialect.scopes
-    ]
-    by_attribute = [f"hasAny(keys, [{_strings(d.attributes)}]), {_quote(d.id)}" for d in listed]
-    return f"multiIf({', '.join(by_scope + by_attribute)}, '')"
-
-
-def _readings(dialects: Iterable[Dialect]) -> str:
-    """What is read off the fields, each by itself."""
-    listed = tuple(dialects)
+def _readings(dialects: Sequence[Dialect]) -> str:
+    """What is read off the fields and the provider's JSON, each by itself."""
     earliest_ns = int(EARLIEST.timestamp()) * 10**9
+    error_text = "if(status_message = '', exception['exception.message'], status_message)"
     return f"""\
 *,
+    otlp_events.3[indexOf(otlp_events.2, 'exception')] AS exception,
     fromUnixTimestamp64Nano(toInt64(received_at_unix_nano), 'UTC') AS received_at,
     start_ns < {earliest_ns} OR start_ns > received_at_unix_nano + {MAX_FUTURE_S * 10**9} AS start_is_senseless,
     end_ns < start_ns OR end_ns - start_ns > {MAX_DURATION_S * 10**9} AS duration_is_senseless,
-    {_kind_by_operation(listed)} AS operation_kind,
-    {_dialect(listed)} AS dialect,
+    {kind_by_operation(dialects)} AS operation_kind,
     lower(f_provider) AS said_provider,
-    if(f_error_type != '', f_error_type,
-        otlp_events.3[indexOf(otlp_events.2, 'exception')]['exception.type']) AS error_class,
-    coalesce(toUInt16OrNull(f_error_code), toUInt16OrNull(extract(status_message, '(?i)error code: (\\\\d{{3}})')))
-        AS http_status,
-    if(startsWith(f_finish_reasons, '['), JSONExtractString(f_finish_reasons, 1), f_finish_reasons)
-        AS first_finish_reason,
-    {_count("f_input_tokens")} AS said_input_tokens,
-    {_count("f_output_tokens")} AS output_tokens,
-    {_count("f_cache_read_tokens")} AS cache_read_tokens,
-    {_count("f_cache_write_tokens")} AS cache_write_tokens,
-    {_count("f_reasoning_tokens")} AS reasoning_tokens,
-    {_last_message("f_input_messages", "user")} AS user_message,
-    {_last_message("f_output_messages", "assistant")} AS assistant_message,
-    arrayFilter(k -> startsWith(k, {_quote(attributes.METADATA_PREFIX)}), keys) AS metadata_keys,
-    if(f_response_model != '', f_response_model, f_request_model) AS model"""
+    if(f_error_type != '', f_error_type, exception['exception.type']) AS error_class,
+    coalesce(toUInt16OrNull(f_error_code),
+        toUInt16OrNull(extract({error_text}, '(?i)error code: (\\\\d{{3}})'))) AS http_status,
+    {bodies.FINISH_REASON} AS first_finish_reason,
+    {bodies.used("input_tokens", 1)} AS seen_input_tokens,
+    {bodies.used("output_tokens", 2)} AS seen_output_tokens,
+    {bodies.used("cache_read_tokens", 3)} AS seen_cache_read_tokens,
+    {bodies.used("cache_write_tokens", 4)} AS seen_cache_write_tokens,
+    {bodies.used("reasoning_tokens", 5)} AS reasoning_tokens,
+    multiIf(f_stream = 'true', true, f_stream = 'false', false, request.stream) AS said_stream,
+    arrayFirst(e -> {one_of("e.2", _first_token_events(dialects))}, otlp_events).1 AS first_token_ns,
+    {bodies.last_message("input_messages", of_user=True)} AS user_message,
+    {bodies.last_message("output_messages", of_user=False)} AS assistant_message,
+    {bodies.flat_message(of_user=True)} AS flat_user_message,
+    {bodies.flat_message(of_user=False)} AS flat_assistant_message,
+    {bodies.RESPONSE_TEXT} AS response_text,
+    arrayFilter(k -> {_starts_with_one("k", _metadata_prefixes(dialects))}, keys) AS metadata_keys,
+    if(f_request_model != '', f_request_model, request.model) AS request_model,
+    if(f_response_model != '', f_response_model, response.model) AS said_response_model"""
+
+
+def _first_token_events(dialects: Sequence[Dialect]) -> list[str]:
+    return [event for dialect in dialects for event in dialect.first_token_events]
+
+
+def _metadata_prefixes(dialects: Sequence[Dialect]) -> list[str]:
+    return [prefix for dialect in dialects for prefix in dialect.metadata_prefixes]
+
+
+def _starts_with_one(text: str, prefixes: Sequence[str]) -> str:
+    return " OR ".join(f"startsWith({text}, {quoted(prefix)})" for prefix in prefixes)
 
 
 _CHOICES: Final = f"""\
 *,
     fromUnixTimestamp64Nano(toInt64(if(start_is_senseless, received_at_unix_nano, start_ns)), 'UTC') AS start_time,
-    if(duration_is_senseless, 0, end_ns - start_ns) AS duration_ns,
-    multiIf(f_kind IN ({_strings(attributes.SPAN_KINDS)}), f_kind, operation_kind != '', operation_kind,
-        f_request_model != '' AND f_input_tokens != '', 'generation', 'other') AS kind,
-    {_mapping("said_provider", PROVIDERS)} AS provider,
+    multiIf(duration_is_senseless, toUInt64(0), end_ns > start_ns OR f_duration_s = '', toUInt64(end_ns - start_ns),
+        toUInt64(ifNull(least(greatest({_number("f_duration_s")}, 0), {MAX_DURATION_S}), 0) * 1e9)) AS duration_ns,
+    multiIf(f_kind IN ({strings(attributes.SPAN_KINDS)}), f_kind, operation_kind != '', operation_kind,
+        f_request_model != '' AND seen_input_tokens IS NOT NULL, 'generation', 'other') AS kind,
+    {mapped("said_provider", PROVIDERS, "said_provider")} AS provider,
+    if(said_response_model != '', said_response_model, request_model) AS model,
     arrayElement(splitByChar('.', error_class), -1) AS error_type,
     if(http_status >= 400, http_status, NULL) AS error_code,
     if(first_finish_reason = '', JSONExtractString(f_output_messages, 1, 'finish_reason'), first_finish_reason)
         AS said_finish_reason,
+    {one_of("dialect", with_trait("zero_usage_is_unknown"))} AND ifNull(seen_input_tokens, 0) = 0
+        AND ifNull(seen_output_tokens, 0) = 0 AS usage_is_unknown,
+    if(usage_is_unknown, NULL, seen_input_tokens) AS said_input_tokens,
+    if(usage_is_unknown, NULL, seen_output_tokens) AS output_tokens,
+    -- some say 0 of what an embedding cannot have
+    NOT usage_is_unknown AND operation_kind != 'embedding' AS has_cache,
+    if(has_cache, seen_cache_read_tokens, NULL) AS cache_read_tokens,
+    if(has_cache, seen_cache_write_tokens, NULL) AS cache_write_tokens,
     ifNull(cache_read_tokens, 0) + ifNull(cache_write_tokens, 0) AS said_cache_tokens,
-    multiIf(user_message != '', user_message, f_input != '', f_input, f_retrieval_query != '', f_retrieval_query,
-        f_input_messages) AS whole_input,
-    multiIf(assistant_message != '', assistant_message, f_output != '', f_output, f_output_messages)
-        AS whole_output"""
+    parseDateTime64BestEffortOrNull(f_first_token_at, 9, 'UTC') AS first_token_time,
+    coalesce({_number("f_ttft_s")} * 1000, {_number("f_ttft_ms")},
+        if(first_token_ns > start_ns, (first_token_ns - start_ns) / 1e6, NULL),
+        (toUnixTimestamp64Nano(first_token_time) - toInt64(start_ns)) / 1e6) AS said_ttft_ms,
+    coalesce(said_stream, if(said_ttft_ms IS NULL, NULL, true)) AS stream,
+    multiIf(flat_user_message != '', flat_user_message, user_message != '', {bodies.readable("user_message")},
+        f_input != '', f_input, request.query != '', request.query, f_retrieval_query != '', f_retrieval_query,
+        input_messages != '', input_messages, f_request) AS whole_input,
+    multiIf(flat_assistant_message != '', flat_assistant_message,
+        assistant_message != '', {bodies.readable("assistant_message")}, response_text != '', response_text,
+        f_output != '', f_output, f_output_messages != '', f_output_messages, f_response) AS whole_output"""
 
 
 def _language(text: str) -> str:
     """SQL for a language told by its script; empty for Latin script, which many languages share."""
-    cases = ", ".join(f"match({text}, {_quote(script)}), {_quote(code)}" for script, code in SCRIPTS.items())
+    cases = ", ".join(f"match({text}, {quoted(script)}), {quoted(code)}" for script, code in SCRIPTS.items())
     return f"if(isValidASCII({text}), '', multiIf({cases}, ''))"
 
 
+def _decoded(text: str) -> str:
+    """SQL for a text in which JSON's escapes are letters again: half of the SDKs send no other Cyrillic."""
+    return (
+        f"if(position({text}, '\\\\u') > 0 AND isValidJSON({text}),"
+        f" JSONExtractRaw(concat('{{\"x\":', {text}, '}}'), 'x'), {text})"
+    )
+
+
+_EXCLUSIVE: Final = one_of(
+    "concat(dialect, ' ', provider)",
+    [f"{dialect.id} {provider}" for dialect in load_dialects() for provider in dialect.exclusive_providers],
+)
 _MENDED: Final = f"""\
 *,
-    {_mapping("said_finish_reason", FINISH_REASONS)} AS finish_reason,
+    {mapped("said_finish_reason", FINISH_REASONS, "said_finish_reason")} AS finish_reason,
     -- more cache than input: this SDK counts the cache beside the input, not inside it
-    if(said_cache_tokens > said_input_tokens, said_input_tokens + said_cache_tokens, said_input_tokens)
-        AS input_tokens,
-    length(whole_input) > {MAX_TEXT_CHARS} AS input_is_long,
-    length(whole_output) > {MAX_TEXT_CHARS} AS output_is_long,
-    if(input_is_long, leftUTF8(whole_input, {MAX_TEXT_CHARS}), whole_input) AS input_text,
-    if(output_is_long, leftUTF8(whole_output, {MAX_TEXT_CHARS}), whole_output) AS output_text,
+    if(said_cache_tokens > said_input_tokens OR {_EXCLUSIVE}, said_input_tokens + said_cache_tokens,
+        said_input_tokens) AS input_tokens,
+    {_decoded("whole_input")} AS decoded_input,
+    {_decoded("whole_output")} AS decoded_output,
+    length(decoded_input) > {MAX_TEXT_CHARS} AS input_is_long,
+    length(decoded_output) > {MAX_TEXT_CHARS} AS output_is_long,
+    if(input_is_long, leftUTF8(decoded_input, {MAX_TEXT_CHARS}), decoded_input) AS input_text,
+    if(output_is_long, leftUTF8(decoded_output, {MAX_TEXT_CHARS}), decoded_output) AS output_text,
     toDateTime(start_time, 'UTC') AS priced_at"""
 
 _PRICED: Final = "c.*, p.*, c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL AS has_usage"
@@ -380,16 +356,36 @@ ASOF LEFT JOIN (
 ON c.provider = p.p_provider AND c.model = p.p_model AND c.priced_at >= p.valid_from"""
 
 _STATUS: Final = f"""\
-multiIf(f_status IN ({_strings(KNOWN_STATUS)}), f_status,
-        error_type IN ({_strings(CANCELLED_ERRORS)}), 'cancelled',
+multiIf(lower(f_status) IN ({strings(KNOWN_STATUS)}), lower(f_status),
+        error_type IN ({strings(CANCELLED_ERRORS)}), 'cancelled',
         otlp_status = 2 OR error_type != '' OR error_code IS NOT NULL, 'error',
         -- an aborted stream: no error was said, and no end
-        finish_reason = 'error', 'cancelled',
+        finish_reason = 'error', if({one_of("dialect", with_trait("finish_error_is_abort"))}, 'cancelled', 'error'),
+        kind = 'generation' AND finish_reason = '' AND output_tokens IS NULL
+            AND ({one_of("dialect", with_trait("always_says_finish"))}
+            OR stream AND {one_of("dialect", with_trait("always_says_stream_finish"))}), 'cancelled',
         end_ns = 0, 'unknown', 'ok')"""
 
 _METADATA: Final = _map(
-    f"arrayMap(k -> substring(k, {len(attributes.METADATA_PREFIX) + 1}), metadata_keys)",
+    # a longer prefix than the first one would do as well: what stands before the name is never part of it
+    f"arrayMap(k -> replaceRegexpOne(k, '^({'|'.join(_metadata_prefixes(load_dialects())).replace('.', '[.]')})', ''),"
+    " metadata_keys)",
     "arrayMap(k -> texts[indexOf(keys, k)], metadata_keys)",
+)
+_METADATA_OBJECT: Final = (
+    "CAST(JSONExtractKeysAndValues(f_metadata, 'String'), 'Map(LowCardinality(String), String)')"
+)
+_ZERO_COST: Final = one_of("dialect", with_trait("zero_cost_is_unknown"))
+_COST_REPORTED_USD: Final = (
+    f"coalesce({_number('f_cost_reported_usd')}, JSONExtract(f_cost, 'total', 'Nullable(Float64)'))"
+)
+_DOCUMENTS: Final = (
+    "arrayMap(d -> (d.id, coalesce(nullIf(d.content, ''), nullIf(d.page_content, ''), d.text),"
+    " coalesce(d.score, d.metadata.score)), JSONExtract("
+    "multiIf(startsWith(f_documents, '['), f_documents, kind = 'retrieval' AND startsWith(whole_output, '['),"
+    " whole_output, kind = 'retrieval', JSONExtractRaw(whole_output, 'documents'), ''),"
+    " 'Array(Tuple(id String, content String, page_content String, text String, score Nullable(Float64),"
+    " metadata Tuple(score Nullable(Float64))))'))"
 )
 
 _COLUMNS: Final = f"""\
@@ -405,24 +401,27 @@ project,
         resource['deployment.environment']) AS environment,
     resource['{attributes.SERVICE_VERSION}'] AS release,
     provider,
-    f_request_model AS request_model,
-    f_response_model AS response_model,
-    f_response_id AS response_id,
+    request_model,
+    -- any JSON may have an id; that of a call is the response's
+    if(kind IN ('generation', 'embedding'), said_response_model, f_response_model) AS response_model,
+    if(kind IN ('generation', 'embedding'), {bodies.RESPONSE_ID}, f_response_id) AS response_id,
     {_STATUS} AS status,
     error_type, error_code, status_message,
-    multiIf(f_stream = 'true', true, f_stream = 'false', false, NULL) AS stream,
-    {_number("f_ttft_s")} * 1000 AS ttft_ms,
+    stream,
+    if(said_ttft_ms >= 0, said_ttft_ms, NULL) AS ttft_ms,
     finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
-    if(has_usage, 'provider', 'none') AS usage_source,
+    multiIf(NOT has_usage, 'none', stream AND ifNull(cache_read_tokens, 0) = 0
+        AND {one_of("dialect", with_trait("invents_stream_usage"))}, 'sdk_estimate', 'provider') AS usage_source,
     has_usage AND p_version != '' AND kind IN ('generation', 'embedding') AS is_priced,
     if(is_priced, {COST_USD.format(**{name: name for name in PRICE_ARRAYS})}, NULL) AS cost_usd,
-    {_number("f_cost_reported_usd")} AS cost_reported_usd,
+    if({_ZERO_COST}, nullIf({_COST_REPORTED_USD}, 0), {_COST_REPORTED_USD}) AS cost_reported_usd,
     if(is_priced, p_version, '') AS price_version,
     f_session_id AS session_id,
     f_user_id AS user_id,
     f_company_id AS company_id,
-    JSONExtract(f_tags, 'Array(String)') AS tags,
-    {_METADATA} AS metadata,
+    if(startsWith(f_tags, '['), JSONExtract(f_tags, 'Array(String)'),
+        arrayFilter(t -> t != '', splitByChar(',', f_tags))) AS tags,
+    mapConcat({_METADATA_OBJECT}, {_METADATA}) AS metadata,
     f_prompt_name AS prompt_name,
     f_prompt_version AS prompt_version,
     f_cache_status AS cache_status,
@@ -432,12 +431,12 @@ project,
     f_fallback_reason AS fallback_reason,
     {_language("input_text")} AS language,
     input_text, output_text,
-    f_retrieval_query AS retrieval_query,
-    JSONExtract(f_documents, 'Array(Tuple(id String, content String, score Nullable(Float64)))') AS documents,
+    if(f_retrieval_query = '' AND kind = 'retrieval', input_text, f_retrieval_query) AS retrieval_query,
+    {_DOCUMENTS} AS documents,
     {_map("keys", "texts")} AS attributes,
     -- a deep array comes flattened as a key-value list with its JSON (see JSON_KEY)
     arrayMap((t, text) -> CAST(if(t = 'kvlist_value' AND startsWith(text, '['), toInt8(5), CAST(t, 'Int8')),
-        {_quote(DDL_SLOTS["value_type"])}), types, texts) AS attribute_types,
+        {quoted(DDL_SLOTS["value_type"])}), types, texts) AS attribute_types,
     resource,
     arrayMap(e -> (fromUnixTimestamp64Nano(toInt64(least(e.1, {_MAX_INT64})), 'UTC'), e.2, e.3), otlp_events) AS events,
     arrayMap(l -> (lower(hex(l.trace_id)), lower(hex(l.span_id))), otlp_links) AS links,

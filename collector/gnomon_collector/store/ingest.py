@@ -6,6 +6,7 @@ A batch may be inserted any number of times: `spans` takes each span once (see t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from typing import cast
 
 from gnomon_collector.store.duplicates import Call, changed_duplicates
 from gnomon_collector.store.engine import Store
+from gnomon_schemas.dialects import with_trait
 from gnomon_schemas.otlp import BATCH_FORMAT, BATCH_TABLE, batch_settings
 from gnomon_schemas.prices import COST_USD, PRICE_ARRAYS, Price
 
@@ -28,9 +30,10 @@ _BATCH_REPORT = f"""
 SELECT project,
     countIf(batch = {{batch:String}}) AS spans,
     uniqExactIf(scope_name, kind IN ('generation', 'embedding')) AS call_scopes,
+    countIf(dialect IN {{nesting:Array(String)}} AND kind IN ('generation', 'embedding')) AS nesting_calls,
     groupUniqArrayIf((provider, model), is_unpriced) AS unpriced
 FROM (
-    SELECT project, batch, scope_name, kind, provider,
+    SELECT project, batch, scope_name, dialect, kind, provider,
         if(response_model != '', response_model, request_model) AS model,
         kind IN ('generation', 'embedding') AND price_version = '' AND usage_source != 'none'
             AND {_OF_REQUESTS} AS is_unpriced
@@ -46,30 +49,48 @@ FROM spans
     WHERE project = {project:String} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
         AND kind IN ('generation', 'embedding')"""
 
+# What two views of a call have in common when one of them has no response id.
+_USED = "(kind, ifNull(input_tokens, 0), ifNull(output_tokens, 0))"
+
 # Two steps out from the batch: a call of the batch, another view of it, and that one's family. One step would
 # compare a call with half of those that report it.
 _CALLS_SEEN_TWICE = f"""
 WITH of_batch AS (
-    SELECT trace_id, response_id
+    SELECT trace_id, response_id, {_USED} AS used
     {_CALLS_AROUND} AND {_OF_REQUESTS}
 ), related AS (
     SELECT trace_id, response_id
     {_CALLS_AROUND} AND (trace_id IN (SELECT trace_id FROM of_batch)
-        OR response_id != '' AND response_id IN (SELECT response_id FROM of_batch))
+        OR response_id != '' AND response_id IN (SELECT response_id FROM of_batch)
+        OR {_USED} IN (SELECT used FROM of_batch WHERE response_id = '')
+        OR response_id = '' AND {_USED} IN (SELECT used FROM of_batch))
 )
 SELECT project, trace_id, span_id, parent_span_id, scope_name, response_id,
     toUnixTimestamp64Nano(start_time) AS start_ns, start_ns + duration_ns AS end_ns,
     isNotNull(input_tokens) + isNotNull(output_tokens) + isNotNull(cache_read_tokens)
-        + isNotNull(reasoning_tokens) + (input_text != '') + (output_text != '') AS known_values,
-    duplicate_of
+        + isNotNull(cache_write_tokens) + isNotNull(reasoning_tokens) + (input_text != '')
+        + (output_text != '') AS known_values,
+    duplicate_of, kind, if(response_model != '', response_model, request_model) AS model,
+    input_tokens, output_tokens, if(input_text = '', 0, cityHash64(input_text)) AS text_hash,
+    dialect = 'anthropic-native' AS is_wire
 FROM (
     SELECT *, count() OVER (PARTITION BY trace_id) AS in_trace,
-        count() OVER (PARTITION BY response_id) AS with_response
+        count() OVER (PARTITION BY response_id) AS with_response,
+        count() OVER (PARTITION BY {_USED}) AS with_usage,
+        countIf(response_id = '') OVER (PARTITION BY {_USED}) AS without_response
     {_CALLS_AROUND} AND (trace_id IN (SELECT trace_id FROM related)
         OR response_id != '' AND response_id IN (SELECT response_id FROM related))
 )
-WHERE in_trace > 1 OR response_id != '' AND with_response > 1
+WHERE in_trace > 1 OR response_id != '' AND with_response > 1 OR with_usage > 1 AND without_response > 0
 """  # noqa: S608  (SQL of this module)
+
+_SPANS_BETWEEN = """
+SELECT project, concat(trace_id, ':', span_id), concat(trace_id, ':', parent_span_id)
+FROM spans
+WHERE project = {project:String} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
+    AND kind NOT IN ('generation', 'embedding') AND parent_span_id != ''
+    AND trace_id IN {traces:Array(String)}
+"""
 
 _SET_DUPLICATES = """
 UPDATE spans
@@ -135,7 +156,8 @@ class BatchReport:
 
     Attributes:
         spans: rows of the batch; fewer than it has where a span was there already or was not decoded
-        projects_seen_twice: projects whose calls come from more than one instrumentation
+        projects_seen_twice: projects whose calls come from more than one instrumentation, or from one that
+            reports calls within calls
         unpriced: (provider, model) of calls with usage that have no price yet
     """
 
@@ -156,10 +178,11 @@ def insert_batch(store: Store, envelopes: bytes) -> None:
 
 def report_batch(store: Store, batch: Batch) -> BatchReport:
     """Look at a batch after its insert."""
-    rows = store.query(_BATCH_REPORT, {"batch": batch.id, **_scope(batch)}).dicts()
+    parameters = {"batch": batch.id, "nesting": list(with_trait("nests_calls")), **_scope(batch)}
+    rows = store.query(_BATCH_REPORT, parameters).dicts()
     return BatchReport(
         spans=sum(cast(int, row["spans"]) for row in rows),
-        projects_seen_twice=tuple(str(row["project"]) for row in rows if cast(int, row["call_scopes"]) > 1),
+        projects_seen_twice=tuple(str(row["project"]) for row in rows if _may_repeat(row)),
         unpriced=frozenset(
             pair for row in rows for pair in cast(list[tuple[str, str]], row["unpriced"]) if pair[1]
         ),
@@ -175,7 +198,7 @@ def mark_duplicates(store: Store, batch: Batch, project: str) -> set[datetime]:
     minutes = with_neighbours(batch.minutes)
     rows = store.query(_CALLS_SEEN_TWICE, {"project": project, "minutes": minutes, **_received(batch)}).rows
     calls = [_call(row) for row in rows]
-    winners = changed_duplicates(calls)
+    winners = changed_duplicates(calls, _parents_between(store, project, minutes, calls))
     changed = sorted(winners.items())
     for start in range(0, len(changed), _KEYS_PER_UPDATE):
         chunk = changed[start : start + _KEYS_PER_UPDATE]
@@ -192,13 +215,33 @@ def mark_duplicates(store: Store, batch: Batch, project: str) -> set[datetime]:
     return {_minute(call.start_ns) for call in calls if (call.project, call.key) in winners}
 
 
+def _parents_between(
+    store: Store, project: str, minutes: Minutes, calls: Sequence[Call]
+) -> dict[tuple[str, str], str]:
+    """Return the parents of the spans that are not calls, in traces of several calls."""
+    traces = Counter(call.key.partition(":")[0] for call in calls)
+    several = sorted(trace for trace, count in traces.items() if count > 1)
+    if not several:
+        return {}
+    parameters: dict[str, object] = {"project": project, "minutes": minutes, "traces": several}
+    rows = store.query(_SPANS_BETWEEN, parameters).rows
+    return {(str(owner), str(key)): str(parent) for owner, key, parent in rows}
+
+
+def _may_repeat(row: Mapping[str, object]) -> bool:
+    return cast(int, row["call_scopes"]) > 1 or cast(int, row["nesting_calls"]) > 1
+
+
 # Merging the expressions of the ingest views takes the planner 20 ms and saves nothing on a batch.
 _INSERT_SETTINGS: Mapping[str, object] = {"query_plan_merge_expressions": 0}
 _UPDATE_SETTINGS: Mapping[str, object] = {"enable_lightweight_update": 1}
 
 
 def _call(row: tuple[object, ...]) -> Call:
-    project, trace_id, span_id, parent_id, scope, response_id, start_ns, end_ns, known, duplicate_of = row
+    project, trace_id, span_id, parent_id, scope, response_id, start_ns, end_ns, known, duplicate_of = row[
+        :10
+    ]
+    kind, model, input_tokens, output_tokens, text_hash, is_wire = row[10:]
     return Call(
         project=str(project),
         key=f"{trace_id}:{span_id}",
@@ -209,6 +252,12 @@ def _call(row: tuple[object, ...]) -> Call:
         end_ns=cast(int, end_ns),
         known_values=cast(int, known),
         duplicate_of=str(duplicate_of),
+        kind=str(kind),
+        model=str(model),
+        input_tokens=cast("int | None", input_tokens),
+        output_tokens=cast("int | None", output_tokens),
+        text_hash=cast(int, text_hash),
+        is_wire=bool(is_wire),
     )
 
 

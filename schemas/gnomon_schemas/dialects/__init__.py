@@ -11,7 +11,22 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-ORDER: Final = ("gnomon", "otel_genai")
+ORDER: Final = (
+    "gnomon",
+    "openinference",
+    "langfuse",
+    "mlflow",
+    "vercel_6",
+    "vercel_7",
+    "logfire",
+    "pydantic_ai",
+    "openlit",
+    "langsmith",
+    "anthropic_native",
+    "openllmetry_legacy",
+    "openllmetry",
+    "otel_genai",
+)
 
 FIELDS: Final = (
     "kind",
@@ -25,17 +40,23 @@ FIELDS: Final = (
     "error_code",
     "stream",
     "ttft_s",
+    "ttft_ms",
+    "first_token_at",
+    "duration_s",
     "finish_reasons",
     "input_tokens",
     "output_tokens",
     "cache_read_tokens",
     "cache_write_tokens",
     "reasoning_tokens",
+    "usage",
     "cost_reported_usd",
+    "cost",
     "session_id",
     "user_id",
     "company_id",
     "tags",
+    "metadata",
     "prompt_name",
     "prompt_version",
     "cache_status",
@@ -43,6 +64,8 @@ FIELDS: Final = (
     "attempt",
     "fallback_of",
     "fallback_reason",
+    "request",
+    "response",
     "input_messages",
     "output_messages",
     "input",
@@ -52,17 +75,49 @@ FIELDS: Final = (
 )
 """What a dialect can say; the columns of `spans` are computed from these."""
 
+TRAITS: Final = (
+    "json_quoted",
+    "flat_messages",
+    "nests_calls",
+    "always_says_finish",
+    "always_says_stream_finish",
+    "finish_error_is_abort",
+    "invents_stream_usage",
+    "zero_usage_is_unknown",
+    "zero_cost_is_unknown",
+)
+"""What can be true of a dialect as a whole; `docs/dialects.md` says what each means."""
+
 
 @dataclass(frozen=True)
 class Dialect:
-    """One dialect: how to recognise it, where its fields stand, and its words for span kinds."""
+    """One dialect: how to recognise it, where its fields stand, and its words for span kinds.
+
+    Attributes:
+        scopes: names of its scopes; one that ends in ``*`` is the beginning of names
+        scoped_attributes: where these are given, a span of its scopes needs one of them too
+        attributes: a span with one of these is of this dialect, when no dialect knows its scope
+        fields: attribute names by field, looked up on every span
+        own_fields: the same, looked up on spans of this dialect alone, and before `fields`
+        operations: its words for what a span does, as Gnomon's kinds
+        metadata_prefixes: attributes that begin so are metadata by the rest of their name
+        first_token_events: span events of which the first tells when the first token came
+        exclusive_providers: providers whose tokens it counts beside the cache; ``*`` is all
+        traits: of `TRAITS`
+    """
 
     id: str
     title: str
     scopes: tuple[str, ...]
+    scoped_attributes: tuple[str, ...]
     attributes: tuple[str, ...]
     fields: Mapping[str, tuple[str, ...]]
+    own_fields: Mapping[str, tuple[str, ...]]
     operations: Mapping[str, str]
+    metadata_prefixes: tuple[str, ...]
+    first_token_events: tuple[str, ...]
+    exclusive_providers: tuple[str, ...]
+    traits: frozenset[str]
 
 
 @cache
@@ -70,21 +125,53 @@ def load_dialects() -> tuple[Dialect, ...]:
     """Return every dialect, in the order in which they are tried.
 
     Raises:
-        ValueError: a file names a field that is not in `FIELDS`.
+        ValueError: a file names a field or a trait that does not exist, or gives one attribute two meanings.
     """
-    return tuple(_load(name) for name in ORDER)
+    listed = tuple(_load(name) for name in ORDER)
+    _check_one_meaning(listed)
+    return listed
+
+
+def with_trait(trait: str) -> tuple[str, ...]:
+    """Return the ids of the dialects that have a trait of `TRAITS`."""
+    return tuple(dialect.id for dialect in load_dialects() if trait in dialect.traits)
 
 
 def _load(name: str) -> Dialect:
     raw = tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
-    unknown = sorted(set(raw["fields"]) - set(FIELDS))
-    if unknown:
-        raise ValueError(f"dialects/{name}.toml: unknown fields {unknown}; known are {', '.join(FIELDS)}")
-    return Dialect(
+    recognise = raw["recognise"]
+    dialect = Dialect(
         id=raw["id"],
         title=raw["title"],
-        scopes=tuple(raw["recognise"]["scopes"]),
-        attributes=tuple(raw["recognise"]["attributes"]),
-        fields={field: tuple(sources) for field, sources in raw["fields"].items()},
-        operations=dict(raw["operations"]),
+        scopes=tuple(recognise["scopes"]),
+        scoped_attributes=tuple(recognise.get("scoped_attributes", ())),
+        attributes=tuple(recognise["attributes"]),
+        fields={field: tuple(sources) for field, sources in raw.get("fields", {}).items()},
+        own_fields={field: tuple(sources) for field, sources in raw.get("own_fields", {}).items()},
+        operations=dict(raw.get("operations", {})),
+        metadata_prefixes=tuple(raw.get("metadata_prefixes", ())),
+        first_token_events=tuple(raw.get("first_token_events", ())),
+        exclusive_providers=tuple(raw.get("exclusive_providers", ())),
+        traits=frozenset(raw.get("traits", ())),
     )
+    _check_words(name, "fields", {*dialect.fields, *dialect.own_fields}, FIELDS)
+    _check_words(name, "traits", dialect.traits, TRAITS)
+    return dialect
+
+
+def _check_words(name: str, what: str, used: set[str] | frozenset[str], known: tuple[str, ...]) -> None:
+    unknown = sorted(used - set(known))
+    if unknown:
+        raise ValueError(f"dialects/{name}.toml: unknown {what} {unknown}; known are {', '.join(known)}")
+
+
+def _check_one_meaning(dialects: tuple[Dialect, ...]) -> None:
+    meaning: dict[str, str] = {}
+    for dialect in dialects:
+        for field, sources in dialect.fields.items():
+            for source in sources:
+                if meaning.setdefault(source, field) != field:
+                    raise ValueError(
+                        f"dialects: {source} of {dialect.id} is a source of {meaning[source]} and of {field};"
+                        " keep one, or move it to [own_fields]"
+                    )

@@ -1,0 +1,190 @@
+"""What dialects carry of the provider's own JSON: requests, responses, usage and messages, read in SQL.
+
+Providers have few shapes (OpenAI's chat and responses, Anthropic's messages), whichever instrumentation
+carries them, so a dialect only says where they stand: its fields `request`, `response`, `usage`,
+`input_messages` and `output_messages`.
+"""
+
+from typing import Final
+
+from gnomon_schemas.dialects import with_trait
+from gnomon_schemas.sqltext import one_of, strings
+
+_COUNT: Final = "Nullable(UInt64)"
+_USAGE: Final = (
+    "Tuple("
+    + ", ".join(
+        f"{name} {_COUNT}"
+        for name in (
+            "prompt_tokens",
+            "completion_tokens",
+            "input_tokens",
+            "output_tokens",
+            "cache_read_input_tokens",
+            "cache_creation_input_tokens",
+            "input",
+            "output",
+            "input_cache_read",
+            "input_cached_tokens",
+            "input_cache_creation",
+            "input_audio",
+            "output_reasoning",
+            "output_audio",
+        )
+    )
+    + f", prompt_tokens_details Tuple(cached_tokens {_COUNT}, cache_write_tokens {_COUNT})"
+    f", input_tokens_details Tuple(cached_tokens {_COUNT}, cache_write_tokens {_COUNT})"
+    f", input_token_details Tuple(cache_read {_COUNT}, cache_creation {_COUNT})"
+    f", completion_tokens_details Tuple(reasoning_tokens {_COUNT})"
+    f", output_tokens_details Tuple(reasoning_tokens {_COUNT})"
+    f", output_token_details Tuple(reasoning {_COUNT}))"
+)
+_RESPONSE: Final = (
+    "Tuple(id String, model String, type String, status String, stop_reason String, usage String,"
+    " choices Array(Tuple(finish_reason String, message Tuple(content String))),"
+    " content Array(Tuple(type String, text String)),"
+    " output Array(Tuple(type String, content Array(Tuple(text String)))),"
+    " generations Array(Array(Tuple(generation_info Tuple(finish_reason String),"
+    " message Tuple(kwargs Tuple(response_metadata Tuple(id String)))))))"
+)
+_REQUEST: Final = "Tuple(model String, stream Nullable(Bool), messages String, input String, query String)"
+
+_CACHE_READ: Final = (
+    "coalesce(u.prompt_tokens_details.cached_tokens, u.input_tokens_details.cached_tokens,"
+    " u.input_token_details.cache_read, u.cache_read_input_tokens, u.input_cache_read, u.input_cached_tokens)"
+)
+_CACHE_WRITE: Final = (
+    "coalesce(u.prompt_tokens_details.cache_write_tokens, u.input_tokens_details.cache_write_tokens,"
+    " u.input_token_details.cache_creation, u.cache_creation_input_tokens, u.input_cache_creation)"
+)
+_REASONING: Final = (
+    "coalesce(u.completion_tokens_details.reasoning_tokens, u.output_tokens_details.reasoning_tokens,"
+    " u.output_token_details.reasoning, u.output_reasoning)"
+)
+# `input` and `output` are Langfuse's buckets, which exclude each other.
+_INPUT: Final = (
+    "if(u.input IS NULL, coalesce(u.prompt_tokens, u.input_tokens),"
+    f" u.input + ifNull(u.input_audio, 0) + ifNull({_CACHE_READ}, 0) + ifNull({_CACHE_WRITE}, 0))"
+)
+_OUTPUT: Final = (
+    "if(u.output IS NULL, coalesce(u.completion_tokens, u.output_tokens),"
+    " u.output + ifNull(u.output_audio, 0) + ifNull(u.output_reasoning, 0))"
+)
+
+
+_INPUT_MESSAGES: Final = (
+    "multiIf(startsWith(f_input_messages, '{'), JSONExtractRaw(f_input_messages, 'messages'),"
+    " f_input_messages != '', f_input_messages, request.messages != '', request.messages, request.input)"
+)
+_OUTPUT_MESSAGES: Final = (
+    "multiIf(f_output_messages != '', f_output_messages,"
+    " startsWith(f_response, '[') OR startsWith(f_response, '{') AND JSONHas(f_response, 'role'),"
+    " f_response, '')"
+)
+
+
+def bodies_select(source: str) -> str:
+    """Return the SELECT that adds `request`, `response`, messages as JSON, and `usages` to a span's fields.
+
+    `usages` has (input, output, cache read, cache write, reasoning) of the usage that the dialect gives and
+    then of that in the response, as far as there are any.
+    """
+    usage = f"({_INPUT}, {_OUTPUT}, {_CACHE_READ}, {_CACHE_WRITE}, {_REASONING})"
+    return f"""\
+SELECT *,
+    {_INPUT_MESSAGES} AS input_messages,
+    {_OUTPUT_MESSAGES} AS output_messages,
+    arrayMap(u -> {usage}, arrayMap(t -> JSONExtract(t, '{_USAGE}'),
+        arrayFilter(t -> t != '', [f_usage, response.usage]))) AS usages
+FROM (
+SELECT *,
+    {_parsed("f_response", _RESPONSE)} AS response,
+    {_parsed("f_request", _REQUEST)} AS request
+FROM {source}
+)"""  # noqa: S608  (SQL of this module)
+
+
+def _parsed(text: str, shape: str) -> str:
+    return f"arrayMap(t -> JSONExtract(t, '{shape}'), if(startsWith({text}, '{{'), [{text}], []))[1]"
+
+
+def used(field: str, number: int) -> str:
+    """Return SQL for a token count: as the span says it, else of its usage, else of the response's usage."""
+    said = f"accurateCastOrNull(toFloat64OrNull(f_{field}), 'UInt64')"
+    return f"coalesce({said}, usages[1].{number}, usages[2].{number})"
+
+
+RESPONSE_ID: Final = (
+    "multiIf(f_response_id != '', f_response_id, response.id != '', response.id,"
+    " response.generations[1][1].message.kwargs.response_metadata.id)"
+)
+FINISH_REASON: Final = (
+    "multiIf(startsWith(f_finish_reasons, '['), JSONExtractString(f_finish_reasons, 1),"
+    " f_finish_reasons != '', f_finish_reasons, response.stop_reason != '', response.stop_reason,"
+    " notEmpty(response.choices), response.choices[1].finish_reason,"
+    " notEmpty(response.generations), response.generations[1][1].generation_info.finish_reason,"
+    " response.status)"
+)
+RESPONSE_TEXT: Final = (
+    "multiIf(notEmpty(response.choices), response.choices[1].message.content,"
+    " notEmpty(response.output), arrayStringConcat(arrayFilter(x -> x != '',"
+    " arrayMap(o -> arrayStringConcat(o.content.text), response.output)), '\\n'),"
+    " notEmpty(response.content), arrayStringConcat(response.content.text), '')"
+)
+_USERS: Final = ("user", "human")
+_ASSISTANTS: Final = ("assistant", "ai", "model", "unknown")
+
+
+def last_message(text: str, *, of_user: bool) -> str:
+    """Return SQL for the readable text of the last message of a role, tool calls as name(arguments)."""
+    shape = (
+        "Array(Tuple(role String, content String,"
+        " parts Array(Tuple(type String, content String, name String, arguments String, response String))))"
+    )
+    part = (
+        "multiIf(p.type = 'tool_call', concat(p.name, '(', p.arguments, ')'),"
+        " p.type = 'tool_call_response', p.response,"
+        " p.type IN ('reasoning', 'blob', 'file', 'uri'), '', p.content)"
+    )
+    parts = f"arrayStringConcat(arrayFilter(x -> x != '', arrayMap(p -> {part}, m.parts)), '\\n')"
+    roles = strings(_USERS if of_user else _ASSISTANTS)
+    listed = f"if(startsWith({text}, '{{'), concat('[', {text}, ']'), {text})"
+    return (
+        f"arrayMap(m -> if(empty(m.parts), m.content, {parts}),"
+        f" [arrayLast(m -> m.role IN ({roles}), JSONExtract({listed}, '{shape}'))])[1]"
+    )
+
+
+def readable(text: str) -> str:
+    """Return SQL for the text in a message's content, which some providers give as a JSON list of parts."""
+    return (
+        f"if(startsWith({text}, '[{{'), arrayStringConcat(arrayFilter(x -> x != '',"
+        f" JSONExtract({text}, 'Array(Tuple(text String))').text), '\\n'), {text})"
+    )
+
+
+def flat_message(*, of_user: bool) -> str:
+    """Return SQL for the last message of a role where messages are attributes by index, else empty.
+
+    The numbers in the names are in no order on the wire; the longer name has the higher number.
+    """
+    roles = _USERS if of_user else _ASSISTANTS
+    prefixes = (
+        ("llm.input_messages.", "gen_ai.prompt.")
+        if of_user
+        else ("llm.output_messages.", "gen_ai.completion.")
+    )
+    starts = " OR ".join(f"startsWith(k, '{prefix}')" for prefix in prefixes)
+    last = (
+        "arraySlice(arraySort(k -> (length(k), k), arrayFilter((k, t) -> endsWith(k, 'role')"
+        f" AND ({starts}) AND t IN ({strings(roles)}), keys, texts)), -1)"
+    )
+    base = "substring(role, 1, length(role) - 4)"
+    text = (
+        f"arrayMap(role -> if(has(keys, concat({base}, 'content')),"
+        f" texts[indexOf(keys, concat({base}, 'content'))],"
+        f" arrayStringConcat(arrayFilter((t, k) -> startsWith(k, {base}) AND (endsWith(k, '.text')"
+        " OR endsWith(k, '.name') OR endsWith(k, '.arguments')), texts, keys), '\\n')),"
+        f" {last})[1]"
+    )
+    return f"if({one_of('dialect', with_trait('flat_messages'))}, {text}, '')"

@@ -1,0 +1,120 @@
+"""Which dialect a span speaks and where its fields stand: SQL made of the dialect files."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from gnomon_schemas.dialects import FIELDS, Dialect, with_trait
+from gnomon_schemas.sqltext import mapped, one_of, quoted, strings
+
+_RANKS: Final = 100
+"""More than any field has sources."""
+
+_ATTRIBUTES: Final = 1 << 20
+"""More than any span has attributes."""
+
+_UNQUOTED: Final = (
+    "operation",
+    "provider",
+    "request_model",
+    "response_model",
+    "first_token_at",
+    "finish_reasons",
+    "session_id",
+    "user_id",
+    "status",
+)
+"""Fields of a word, which some dialects say in JSON's quotes."""
+
+
+def fields_select(dialects: Sequence[Dialect], source: str) -> str:
+    """Return the SELECT that adds `dialect` and a text ``f_<field>`` for each field to a span.
+
+    A field's text is that of its best source that says anything, else empty. `found` has, for every attribute
+    that is a source, the field, the source's rank and the attribute's position in one number, so that the
+    best come first and no text is copied.
+    """
+    return f"""\
+SELECT * EXCEPT (found, found_fields, found_at),
+    {_all_fields()}
+FROM (
+SELECT *,
+    arrayMap(x -> intDiv(x, {_RANKS * _ATTRIBUTES}), found) AS found_fields,
+    arrayMap(x -> x % {_ATTRIBUTES}, found) AS found_at
+FROM (
+SELECT *,
+    arraySort(arrayFilter(x -> x >= {_ATTRIBUTES}, arrayMap((k, t, at) ->
+        if(t = '', 0, {_source_number(dialects)} * {_ATTRIBUTES} + at),
+        keys, texts, arrayEnumerate(keys)))) AS found
+FROM (SELECT *, {_dialect(dialects)} AS dialect FROM {source})
+)
+)"""  # noqa: S608  (SQL of this module)
+
+
+def _dialect(dialects: Sequence[Dialect]) -> str:
+    cases = [case for dialect in dialects for case in _scope_cases(dialect)]
+    ranks = {
+        attribute: str(rank) for rank, dialect in enumerate(dialects, 1) for attribute in dialect.attributes
+    }
+    rank = f"transform(k, [{strings(ranks)}], [{', '.join(ranks.values())}], 255)"
+    numbers = ", ".join(str(number) for number, _ in enumerate(dialects, 1))
+    ids = strings(dialect.id for dialect in dialects)
+    by_attribute = f"transform(arrayMin(arrayMap(k -> {rank}, keys)), [{numbers}], [{ids}], '')"
+    return f"multiIf({', '.join(cases)}, {by_attribute})"
+
+
+def _scope_cases(dialect: Dialect) -> list[str]:
+    exact = [scope for scope in dialect.scopes if not scope.endswith("*")]
+    tests = [
+        f"startsWith(scope_name, {quoted(scope[:-1])})" for scope in dialect.scopes if scope.endswith("*")
+    ]
+    if exact:
+        tests.append(one_of("scope_name", exact))
+    if not tests:
+        return []
+    test = f"({' OR '.join(tests)})"
+    if dialect.scoped_attributes:
+        test += f" AND hasAny(keys, [{strings(dialect.scoped_attributes)}])"
+    return [test, quoted(dialect.id)]
+
+
+def _source_number(dialects: Sequence[Dialect]) -> str:
+    """SQL for the number of an attribute name `k` as a source: field * ranks + rank, or 0."""
+    numbers: dict[str, int] = {}
+    ranks = dict.fromkeys(FIELDS, 0)
+    own = {
+        f"{dialect.id} {source}": field
+        for dialect in dialects
+        for field, sources in dialect.own_fields.items()
+        for source in sources
+    }
+    shared = {
+        source: field
+        for dialect in dialects
+        for field, sources in dialect.fields.items()
+        for source in sources
+    }
+    for name, field in (own | shared).items():
+        numbers[name] = (FIELDS.index(field) + 1) * _RANKS + ranks[field]
+        ranks[field] += 1
+    own_names = sorted({name.split(" ", 1)[1] for name in own})
+    own_name = "concat(dialect, ' ', k)"
+    name = f"if(k IN ({strings(own_names)}) AND {own_name} IN ({strings(own)}), {own_name}, k)"
+    return f"transform({name}, [{strings(numbers)}], [{', '.join(map(str, numbers.values()))}], 0)"
+
+
+def _all_fields() -> str:
+    quoting = one_of("dialect", with_trait("json_quoted"))
+    texts = {
+        field: f"texts[found_at[indexOf(found_fields, {number})]]" for number, field in enumerate(FIELDS, 1)
+    }
+    for field in _UNQUOTED:
+        text = texts[field]
+        texts[field] = f"if({quoting} AND startsWith({text}, '\"'), JSONExtractString({text}), {text})"
+    return ",\n    ".join(f"{text} AS f_{field}" for field, text in texts.items())
+
+
+def kind_by_operation(dialects: Sequence[Dialect]) -> str:
+    """Return SQL for the kind that a dialect's word in `f_operation` stands for, else empty."""
+    return mapped(
+        "f_operation", {word: kind for each in dialects for word, kind in each.operations.items()}, "''"
+    )
