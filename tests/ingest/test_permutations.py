@@ -1,0 +1,112 @@
+"""The same spans in any order and in any requests give the same calls and rollups."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from tests.ingest.payloads import request_of, spans_of
+from tests.ingest.pipeline import Pipeline
+
+Part = tuple[ResourceSpans, ScopeSpans, Span]
+
+PARTS: list[Part] = [
+    part
+    for path in sorted((Path(__file__).parent.parent / "captures" / "otel-genai-span").glob("*.traces.pb"))
+    for part in spans_of(path.read_bytes())
+]
+BOOKKEEPING = "batch, received_at"
+TABLES = ("spans", "calls_per_minute", "calls_per_hour")
+Results = dict[str, list[tuple[object, ...]]]
+
+
+def results(pipeline: Pipeline) -> Results:
+    """Return everything but bookkeeping; rows of zeros tell of the way and not of the result."""
+    return {
+        "spans": pipeline.rows(f"SELECT * EXCEPT ({BOOKKEEPING}) FROM spans ORDER BY trace_id, span_id"),
+        **{
+            table: pipeline.rows(
+                f"SELECT * EXCEPT (version) REPLACE (round(c.cost_usd, 12) AS cost_usd,"
+                f" round(c.duration_ms, 6) AS duration_ms, round(c.ttft_ms, 6) AS ttft_ms)"
+                f" FROM {table} AS c FINAL WHERE c.calls > 0 ORDER BY ALL"
+            )
+            for table in TABLES[1:]
+        },
+    }
+
+
+def written(pipeline: Pipeline, requests: list[list[Part]], flushes: set[int]) -> Results:
+    """Write requests to an empty database, flushing after those numbered in `flushes` and at the end."""
+    for table in TABLES:
+        pipeline.store.command(f"TRUNCATE TABLE {table}")
+    for number, parts in enumerate(requests):
+        pipeline.put(request_of(parts))
+        if number in flushes:
+            pipeline.flush()
+    pipeline.flush()
+    return results(pipeline)
+
+
+def split(parts: list[Part], cuts: set[int]) -> list[list[Part]]:
+    """Cut `parts` into requests at the given places."""
+    edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(parts)), len(parts)]
+    return [parts[start:end] for start, end in pairwise(edges)]
+
+
+def check_permutation(pipeline: Pipeline, order: list[int], cuts: set[int], flushes: set[int]) -> None:
+    expected = written(pipeline, [PARTS], set())
+    assert len(expected["spans"]) == len(PARTS)
+    shuffled = [PARTS[index] for index in order]
+    assert written(pipeline, split(shuffled, cuts), flushes) == expected
+
+
+orders = st.permutations(range(len(PARTS)))
+cut_sets = st.sets(st.integers(1, len(PARTS) - 1), max_size=6)
+flush_sets = st.sets(st.integers(0, 6), max_size=6)
+NO_SHRINKING = [Phase.explicit, Phase.generate]
+
+
+@settings(
+    max_examples=5,
+    deadline=None,
+    derandomize=True,
+    phases=NO_SHRINKING,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(orders, cut_sets, flush_sets)
+def test_any_order_and_any_split(
+    pipeline: Pipeline, order: list[int], cuts: set[int], flushes: set[int]
+) -> None:
+    check_permutation(pipeline, order, cuts, flushes)
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=150,
+    deadline=None,
+    phases=NO_SHRINKING,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(orders, cut_sets, flush_sets)
+def test_any_order_and_any_split_many_times(
+    pipeline: Pipeline, order: list[int], cuts: set[int], flushes: set[int]
+) -> None:
+    check_permutation(pipeline, order, cuts, flushes)
+
+
+def test_each_span_in_a_request_of_its_own(pipeline: Pipeline) -> None:
+    order = list(range(len(PARTS)))
+    random.Random(7).shuffle(order)
+    check_permutation(pipeline, order, set(order), set(order[::4]))
+
+
+def test_some_spans_more_than_once(pipeline: Pipeline) -> None:
+    expected = written(pipeline, [PARTS], set())
+    chance = random.Random(11)
+    requests = [chance.choices(PARTS, k=12) for _ in range(4)]
+    assert written(pipeline, [*requests, PARTS, *requests], {1, 3, 6}) == expected
