@@ -11,7 +11,7 @@ from tests.docs import markdown
 from gnomon_dashboard import state
 from gnomon_dashboard.pages import frame
 from gnomon_dashboard.state import ViewState
-from gnomon_schemas import dialects
+from gnomon_schemas import attributes, dialects
 
 DIALECTS_PAGE = markdown.DOCS / "dialects.md"
 DASHBOARD_PAGE = markdown.DOCS / "dashboard.md"
@@ -41,12 +41,19 @@ def test_every_field_is_on_the_page() -> None:
     assert tuple(row["Field"] for row in markdown.table(DIALECTS_PAGE, "Fields")) == dialects.FIELDS
 
 
+def test_every_trait_is_on_the_page() -> None:
+    traits = getattr(dialects, "TRAITS", ())
+    said = tuple(row["Trait"] for row in markdown.table(DIALECTS_PAGE, "Traits")) if traits else ()
+    assert said == traits
+
+
 def test_the_example_has_the_shape_of_a_dialect() -> None:
     (example,) = markdown.blocks(DIALECTS_PAGE, "toml")
     raw = tomllib.loads(example.text)
-    assert set(raw) == {"id", "title", "recognise", "fields", "operations"}
-    assert set(raw["recognise"]) == {"scopes", "attributes"}
-    assert set(raw["fields"]) <= set(dialects.FIELDS)
+    own = {"recognise", "own_fields"}
+    assert set(raw) - own <= {field.name for field in fields(dialects.Dialect)}
+    assert {field for part in ("fields", "own_fields") for field in raw.get(part, {})} <= set(dialects.FIELDS)
+    assert set(raw["operations"].values()) <= set(attributes.SPAN_KINDS)
 
 
 def test_every_parameter_of_the_address_is_on_the_page() -> None:
