@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,12 +78,15 @@ class GnomonServer:
 
 
 @contextmanager
-def gnomon_server(data_dir: Path, parts: Sequence[str] = ()) -> Iterator[GnomonServer]:
+def gnomon_server(
+    data_dir: Path, parts: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[GnomonServer]:
     """Run ``gnomon serve`` on free ports of loopback.
 
     Args:
         data_dir: its data directory, made if need be. Its log is `LOG_FILE` there.
         parts: of ``collector``, ``dashboard``, ``jobs``; none means what users get.
+        environment: settings besides those of this process, by variable.
 
     Raises:
         BenchError: it does not start; the message has the end of its log.
@@ -98,7 +102,9 @@ def gnomon_server(data_dir: Path, parts: Sequence[str] = ()) -> Iterator[GnomonS
         *flags,
     ]
     with (data_dir / LOG_FILE).open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | dict(environment or {}), stdout=log, stderr=log
+        )
     try:
         server = _wait_until_up(process, data_dir)
         answer = _answer(server, "/api/v1/keys", {"project": PROJECT, "scope": "ingest", "name": "bench"})

@@ -41,6 +41,7 @@ class Options:
         encodings: of bodies, "identity" or "gzip".
         parts: of the server, empty for what users get.
         connections: of the generator.
+        inbox_mib: how much may be acknowledged and not yet in the database.
         profile_seconds: length of the run with py-spy, 0 for none.
         stage_batches: batches of the stage benchmark, 0 for none.
     """
@@ -50,6 +51,7 @@ class Options:
     encodings: tuple[str, ...]
     parts: tuple[str, ...]
     connections: int
+    inbox_mib: int
     profile_seconds: float
     stage_batches: int
 
@@ -125,7 +127,8 @@ class CaseResult:
 
 def run_case(options: Options, request_spans: int, encoding: str, data_dir: Path) -> CaseResult:
     """Run one case against a fresh server in `data_dir`."""
-    with gnomon_server(data_dir, options.parts) as server, UsageWatch(server.pid) as watch:
+    settings = {"GNOMON_INBOX_MAX_BYTES": f"{options.inbox_mib}MiB"}
+    with gnomon_server(data_dir, options.parts, settings) as server, UsageWatch(server.pid) as watch:
         load = LoadOptions(
             server.traces_url,
             server.headers,

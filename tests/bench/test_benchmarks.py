@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.bench import freshness, ingest, insert_chain, queries, stages
+from tests.bench import freshness, ingest, insert_chain, peers, queries, stages
 from tests.bench.gnomon_server import gnomon_server
 from tests.bench.idle import measure_idle
 from tests.bench.ingest_case import run_load
@@ -97,3 +97,21 @@ def test_queries_find_the_generated_spans(tmp_path: Path, data_dir: Path) -> Non
     assert raw["sizes"]["spans"][0] == 4000
     assert raw["calls_in_rollups"] == 2000
     assert raw["rows"]["Traces: traces, newest first 7d"] == 100
+
+
+def test_the_comparison_measures_gnomon_twice(tmp_path: Path) -> None:
+    peers.main(["--peers", "--spans", "200", "--seconds", "0.3", "--reports", str(tmp_path)])
+    raw = _report(tmp_path, "peers")["raw"]
+    assert isinstance(raw, dict)
+    same, full = raw["results"]
+    assert same["visible"] == same["load"]["spans"] == 200
+    assert full["visible"] == full["load"]["spans"] > 0
+    assert same["disk_bytes"] > 0 and same["idle_rss_bytes"] > 0
+
+
+@pytest.mark.slow
+def test_peers_answer_in_their_own_words(tmp_path: Path) -> None:
+    peers.main(["--spans", "100", "--seconds", "5", "--wait", "60", "--reports", str(tmp_path)])
+    raw = _report(tmp_path, "peers")["raw"]
+    assert isinstance(raw, dict)
+    assert [one["visible"] for one in raw["results"][:3]] == [100, 100, 100]
