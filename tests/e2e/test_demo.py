@@ -130,7 +130,7 @@ def test_the_first_page_after_login_has_charts_of_the_demo(demo: Demo, page: Pag
 
 
 def test_live_calls_arrive_and_fill_the_table(demo: Demo, page: Page) -> None:  # noqa: F811
-    wait_for(demo, f"SELECT count() FROM spans WHERE {LIVE}")  # noqa: S608
+    wait_for(demo, f"SELECT count() FROM spans WHERE {LIVE}")
     log_in(page, demo)
     page.goto(f"{demo.server.ui_url}/traces?project=demo&range=15m&live=5")
     page.locator(".ag-row .cell-link").first.wait_for()
