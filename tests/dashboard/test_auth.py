@@ -91,10 +91,10 @@ def test_log_in_and_out(client: httpx.Client) -> None:
 def test_a_forged_or_foreign_session_is_none(client: httpx.Client, users: Store) -> None:
     client.cookies.set(SESSION_COOKIE, "eyJ1c2VyIjogImFkbWluIn0=.aaaa.bbbb")
     assert client.get("/_dash-layout").status_code == 401
-    with served(create_dashboard(users, secret="another secret, as long as the other one")) as url:
-        with httpx.Client(base_url=url) as other:
-            log_in(other)
-            client.cookies.set(SESSION_COOKIE, other.cookies[SESSION_COOKIE])
+    other_app = create_dashboard(users, secret="another secret, as long as the other one")
+    with served(other_app) as url, httpx.Client(base_url=url) as other:
+        log_in(other)
+        client.cookies.set(SESSION_COOKIE, other.cookies[SESSION_COOKIE])
     assert client.get("/_dash-layout").status_code == 401
 
 

@@ -11,7 +11,6 @@ from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_float, as_int, as_list, as_time
 from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
 
-
 _LATE_SHARE = 0.1
 _FIRST_CALL = "(SELECT min(time) FROM calls_per_hour WHERE project = {project:String} AND calls > 0)"
 

@@ -104,6 +104,14 @@ COLUMNS: Final = (
     _text("span_id", "span_id", ""),
 )
 
+CALL_SOURCES: Final = (
+    "status", "name", "trace_id", "duration_ns", "input_text", "output_text", "start_time", "response_model",
+    "request_model", "input_tokens", "output_tokens", "cost_usd", "user_id", "service_name", "environment",
+    "kind", "session_id", "company_id", "prompt_name", "prompt_version", "release", "error_type", "provider",
+    "finish_reason", "ttft_ms", "cache_read_tokens", "cache_status", "language", "span_id",
+)  # fmt: skip
+"""The columns of `spans` that `Column.of_call` reads."""
+
 
 def columns(rows: Rows) -> tuple[Column, ...]:
     """Return the columns that traces or calls have, in the order they are shown."""

@@ -15,7 +15,15 @@ from typing import Final
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_int, as_time
 from gnomon_collector.store.queries.filters import Parameters, Scope, merged
-from gnomon_collector.store.queries.trace_columns import IS_CALL, MODEL, Column, Rows, column, columns
+from gnomon_collector.store.queries.trace_columns import (
+    CALL_SOURCES,
+    IS_CALL,
+    MODEL,
+    Column,
+    Rows,
+    column,
+    columns,
+)
 from gnomon_collector.store.queries.trace_filters import ColumnFilter, filter_sql
 
 TEXT_SHOWN: Final = 300
@@ -128,10 +136,12 @@ def neutralised(expression: str) -> str:
 def _page_of_calls(store: Store, query: TraceQuery, offset: int, limit: int) -> list[dict[str, object]]:
     wanted = columns("calls")
     select = ", ".join(f"{_shown(one, 'calls')} AS c_{one.id}" for one in wanted)
+    order = _order(query, "span_id")
     for part in _slices(query):
-        sql, parameters = _calls_sql(part, select, order=_order(query, "span_id"))
+        # expressions outside: inside, ClickHouse would read every text before it sorts
+        sql, parameters = _calls_sql(part, ", ".join(CALL_SOURCES), order=order)
         result = store.query(
-            f"{sql} LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}",
+            f"SELECT {select} FROM ({sql} LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}) ORDER BY {order}",  # noqa: S608
             merged(parameters, {"limit": limit, "offset": offset}),
             settings=_limits(),
         )
