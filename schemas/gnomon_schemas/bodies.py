@@ -77,9 +77,8 @@ _INPUT_MESSAGES: Final = (
     " f_input_messages != '', f_input_messages, request.messages != '', request.messages, request.input)"
 )
 _OUTPUT_MESSAGES: Final = (
-    "multiIf(f_output_messages != '', f_output_messages,"
-    " startsWith(f_response, '[') OR startsWith(f_response, '{') AND JSONHas(f_response, 'role'),"
-    " f_response, '')"
+    "multiIf(f_output_messages != '', f_output_messages, startsWith(f_response, '['), f_response,"
+    " startsWith(f_response, '{') AND JSONHas(f_response, 'role'), concat('[', f_response, ']'), '')"
 )
 
 
@@ -148,10 +147,9 @@ def last_message(text: str, *, of_user: bool) -> str:
     )
     parts = f"arrayStringConcat(arrayFilter(x -> x != '', arrayMap(p -> {part}, m.parts)), '\\n')"
     roles = strings(_USERS if of_user else _ASSISTANTS)
-    listed = f"if(startsWith({text}, '{{'), concat('[', {text}, ']'), {text})"
     return (
         f"arrayMap(m -> if(empty(m.parts), m.content, {parts}),"
-        f" [arrayLast(m -> m.role IN ({roles}), JSONExtract({listed}, '{shape}'))])[1]"
+        f" [arrayLast(m -> m.role IN ({roles}), JSONExtract({text}, '{shape}'))])[1]"
     )
 
 

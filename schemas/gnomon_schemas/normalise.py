@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from gnomon_schemas import attributes, bodies
-from gnomon_schemas.dialects import Dialect, load_dialects, with_trait
+from gnomon_schemas.dialects import FIELDS, Dialect, load_dialects, with_trait
 from gnomon_schemas.otlp import DDL_SLOTS, JSON_KEY
 from gnomon_schemas.prices import COST_USD, PRICE_ARRAYS
 from gnomon_schemas.recognition import fields_select, kind_by_operation
@@ -89,6 +89,22 @@ SCRIPTS: Final = {
     r"[\x{0900}-\x{097F}]": "hi",
 }
 """Scripts that tell a language, the first that occurs wins."""
+
+_SAID_FIELDS: Final = (
+    *(
+        "operation",
+        "status",
+        "response_model",
+        "response_id",
+        "cost_reported_usd",
+        "cost",
+        "session_id",
+        "user_id",
+    ),
+    *("company_id", "tags", "metadata", "prompt_name", "prompt_version", "cache_status", "cache_similarity"),
+    *("attempt", "fallback_of", "fallback_reason", "retrieval_query", "documents"),
+)
+"""Fields of which columns are made as they are."""
 
 _MAX_INT64: Final = 2**63 - 1
 
@@ -238,7 +254,7 @@ def _readings(dialects: Sequence[Dialect]) -> str:
     earliest_ns = int(EARLIEST.timestamp()) * 10**9
     error_text = "if(status_message = '', exception['exception.message'], status_message)"
     return f"""\
-*,
+* EXCEPT (request, response, usages, f_usage),
     otlp_events.3[indexOf(otlp_events.2, 'exception')] AS exception,
     fromUnixTimestamp64Nano(toInt64(received_at_unix_nano), 'UTC') AS received_at,
     start_ns < {earliest_ns} OR start_ns > received_at_unix_nano + {MAX_FUTURE_S * 10**9} AS start_is_senseless,
@@ -263,7 +279,9 @@ def _readings(dialects: Sequence[Dialect]) -> str:
     {bodies.RESPONSE_TEXT} AS response_text,
     arrayFilter(k -> {_starts_with_one("k", _metadata_prefixes(dialects))}, keys) AS metadata_keys,
     if(f_request_model != '', f_request_model, request.model) AS request_model,
-    if(f_response_model != '', f_response_model, response.model) AS said_response_model"""
+    if(f_response_model != '', f_response_model, response.model) AS said_response_model,
+    {bodies.RESPONSE_ID} AS said_response_id,
+    request.query AS said_query"""
 
 
 def _first_token_events(dialects: Sequence[Dialect]) -> list[str]:
@@ -278,8 +296,19 @@ def _starts_with_one(text: str, prefixes: Sequence[str]) -> str:
     return " OR ".join(f"startsWith({text}, {quoted(prefix)})" for prefix in prefixes)
 
 
+# What no later step reads goes no further: every column costs in each step, and in the join.
+_CONSUMED: Final = ", ".join(
+    (
+        *(f"f_{field}" for field in FIELDS if field not in (*_SAID_FIELDS, "usage")),
+        *("input_messages", "output_messages", "exception", "operation_kind", "said_provider", "error_class"),
+        *("http_status", "first_finish_reason", "said_stream", "first_token_ns", "user_message"),
+        *("assistant_message", "flat_user_message", "flat_assistant_message", "response_text", "said_query"),
+        *(f"seen_{kind}_tokens" for kind in ("input", "output", "cache_read", "cache_write")),
+    )
+)
+
 _CHOICES: Final = f"""\
-*,
+* EXCEPT ({_CONSUMED}),
     fromUnixTimestamp64Nano(toInt64(if(start_is_senseless, received_at_unix_nano, start_ns)), 'UTC') AS start_time,
     multiIf(duration_is_senseless, toUInt64(0), end_ns > start_ns OR f_duration_s = '', toUInt64(end_ns - start_ns),
         toUInt64(ifNull(least(greatest({_number("f_duration_s")}, 0), {MAX_DURATION_S}), 0) * 1e9)) AS duration_ns,
@@ -306,7 +335,7 @@ _CHOICES: Final = f"""\
         (toUnixTimestamp64Nano(first_token_time) - toInt64(start_ns)) / 1e6) AS said_ttft_ms,
     coalesce(said_stream, if(said_ttft_ms IS NULL, NULL, true)) AS stream,
     multiIf(flat_user_message != '', flat_user_message, user_message != '', {bodies.readable("user_message")},
-        f_input != '', f_input, request.query != '', request.query, f_retrieval_query != '', f_retrieval_query,
+        f_input != '', f_input, said_query != '', said_query, f_retrieval_query != '', f_retrieval_query,
         input_messages != '', input_messages, f_request) AS whole_input,
     multiIf(flat_assistant_message != '', flat_assistant_message,
         assistant_message != '', {bodies.readable("assistant_message")}, response_text != '', response_text,
@@ -404,7 +433,7 @@ project,
     request_model,
     -- any JSON may have an id; that of a call is the response's
     if(kind IN ('generation', 'embedding'), said_response_model, f_response_model) AS response_model,
-    if(kind IN ('generation', 'embedding'), {bodies.RESPONSE_ID}, f_response_id) AS response_id,
+    if(kind IN ('generation', 'embedding'), said_response_id, f_response_id) AS response_id,
     {_STATUS} AS status,
     error_type, error_code, status_message,
     stream,
@@ -414,7 +443,7 @@ project,
         AND {one_of("dialect", with_trait("invents_stream_usage"))}, 'sdk_estimate', 'provider') AS usage_source,
     has_usage AND p_version != '' AND kind IN ('generation', 'embedding') AS is_priced,
     if(is_priced, {COST_USD.format(**{name: name for name in PRICE_ARRAYS})}, NULL) AS cost_usd,
-    if({_ZERO_COST}, nullIf({_COST_REPORTED_USD}, 0), {_COST_REPORTED_USD}) AS cost_reported_usd,
+    nullIf({_COST_REPORTED_USD}, if({_ZERO_COST}, 0, NULL)) AS cost_reported_usd,
     if(is_priced, p_version, '') AS price_version,
     f_session_id AS session_id,
     f_user_id AS user_id,

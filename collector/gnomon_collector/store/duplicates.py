@@ -240,11 +240,17 @@ def _look_the_same(outer: Call, inner: Call) -> bool:
         outer.scope_name != inner.scope_name
         and not (outer.response_id and inner.response_id)
         and outer.end_ns >= inner.end_ns
-        and bool(outer.model and inner.model)
-        and (outer.model.startswith(inner.model) or inner.model.startswith(outer.model))
+        and _same_model(outer.model, inner.model)
         and (outer.input_tokens, outer.output_tokens) == (inner.input_tokens, inner.output_tokens)
         and (not outer.text_hash or not inner.text_hash or outer.text_hash == inner.text_hash)
     )
+
+
+def _same_model(one: str, other: str) -> bool:
+    """Tell whether two names are one model, by name or by its dated version."""
+    short, long = sorted((one, other), key=len)
+    version = long[len(short) :].lstrip("-@").replace("-", "")
+    return bool(short) and long.startswith(short) and (long == short or version.isdigit())
 
 
 def _stream_ends(calls: list[Call]) -> Iterator[tuple[Call, Call]]:
