@@ -32,7 +32,8 @@ CONFIG: Final[dict[str, Any]] = {
     "displaylogo": False,
     "responsive": True,
     "plotlyServerURL": "",
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "pan2d"],
+    # named one by one: some of the others lead to a host of Plotly's
+    "modeBarButtons": [["toImage", "zoom2d", "resetScale2d"]],
     "toImageButtonOptions": {"format": "png", "scale": 2},
     "doubleClick": "reset",
 }
@@ -228,7 +229,7 @@ def _layout(canvas: Canvas) -> Figure:
                        "font": {"family": FONT, "size": 12, "color": palette.text}, "namelength": 40},
         "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom",
                    "font": {"size": 11, "color": palette.muted}, "bgcolor": "rgba(0,0,0,0)",
-                   "itemsizing": "constant", "tracegroupgap": 4},
+                   "itemsizing": "constant", "traceorder": "normal"},
         "showlegend": True,
         "uirevision": canvas.revision,
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": palette.muted, "activecolor": palette.text},
@@ -306,6 +307,8 @@ def _position(ms: float) -> float:
 
 
 def _tick(ms: float) -> str:
+    if ms == 0:
+        return "0"
     if ms < 1000:
         return f"{ms:g} ms"
     return f"{ms / 1000:g} s" if ms < 120_000 else f"{ms / 60_000:g} min"

@@ -47,7 +47,7 @@
     const label = part("div", "wf-label");
     label.style.paddingLeft = `${Math.min(row.depth, 14) * 14 + 4}px`;
     const toggle = part("span", `wf-toggle${row.below ? (state.folded.has(row.id) ? " folded" : " open") : ""}`);
-    label.append(toggle, part("span", `icon icon-${row.kind} kind-${row.kind}`), part("span", "wf-name", row.name));
+    label.append(toggle, part("span", `shape shape-${row.kind} kind-${row.kind}`), part("span", "wf-name", row.name));
     if (row.below && state.folded.has(row.id)) label.append(part("span", "wf-below", `+${row.below}`));
     label.title = `${row.name} · ${row.kind}${row.service ? ` · ${row.service}` : ""}`;
     const track = part("div", "wf-track");

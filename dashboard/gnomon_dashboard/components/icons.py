@@ -8,7 +8,7 @@ from gnomon_dashboard.components.attributes import aria
 
 
 def icon(name: str, size: int = 16) -> Any:
-    """Return an icon; `name` is one of the ``.icon-…`` classes of assets/gnomon.css."""
+    """Return an icon; `name` is one of the ``.shape-…`` classes of assets/gnomon.css."""
     return html.Span(
-        className=f"icon icon-{name}", style={"width": size, "height": size}, **aria(hidden="true")
+        className=f"shape shape-{name}", style={"width": size, "height": size}, **aria(hidden="true")
     )

@@ -170,6 +170,7 @@ def _custom_range() -> Any:
         position="bottom-end",
         shadow="md",
         withinPortal=True,
+        keepMounted=True,
         children=[
             dmc.PopoverTarget(
                 html.Button(

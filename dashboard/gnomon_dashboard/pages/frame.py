@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from dash import Dash, Input, Output, State, ctx, no_update
@@ -55,6 +56,8 @@ def register(app: Dash, context: Context) -> None:
         *[Output(link_id, "className") for link_id, *_ in NAVIGATION],
         Output(ids.RANGE, "value"),
         Output(ids.RANGE_LABEL, "children"),
+        Output(ids.CUSTOM_FROM, "value"),
+        Output(ids.CUSTOM_TO, "value"),
         Output(ids.REFRESH, "value"),
         Output(ids.REFRESH_TIMER, "interval"),
         Output(ids.REFRESH_TIMER, "disabled"),
@@ -121,14 +124,19 @@ def frame_values(view: View, path: str | None) -> tuple[Any, ...]:
         *["nav-link active" if href == active else "nav-link" for _, _, href, _ in NAVIGATION],
         None if shown.is_custom else shown.range,
         _custom_label(view) if shown.is_custom else "Custom",
+        *[f"{moment.astimezone(view.zone):%Y-%m-%d %H:%M:%S}" for moment in _edges(view)],
         str(shown.refresh_s),
         max(1, shown.refresh_s) * 1000,
         shown.refresh_s == 0 or shown.is_custom,
     )
 
 
+def _edges(view: View) -> tuple[datetime, datetime]:
+    return view.state.start or view.window.start, view.state.end or view.window.end
+
+
 def _custom_label(view: View) -> str:
-    start, end = (moment.astimezone(view.zone) for moment in (view.state.start, view.state.end) if moment)
+    start, end = (moment.astimezone(view.zone) for moment in _edges(view))
     if start.date() == end.date():
         return f"{start:%d %b %H:%M} – {end:%H:%M}"
     return f"{start:%d %b %H:%M} – {end:%d %b %H:%M}"

@@ -30,13 +30,13 @@ SHOWN: Final[dict[str, Shown]] = {
     "status": Shown("Success", 96, True, "GnomonStatus"),
     "name": Shown("Span name", 150, True, "GnomonLink"),
     "trace_id": Shown("Trace id", 102, True, "GnomonId"),
-    "latency_ms": Shown("Latency", 92, True),
+    "latency_ms": Shown("Latency", 96, True),
     "input": Shown("Input", 270, True),
     "output": Shown("Output", 270, True),
-    "time": Shown("Time", 160, True),
+    "time": Shown("Time", 170, True),
     "model": Shown("Model", 150, True),
-    "tokens": Shown("Tokens", 84, True),
-    "cost_usd": Shown("Cost", 84, True),
+    "tokens": Shown("Tokens", 88, True),
+    "cost_usd": Shown("Cost", 90, True),
     "user": Shown("User", 84, True),
     "service": Shown("Service", 140),
     "environment": Shown("Environment", 120),
@@ -200,7 +200,7 @@ def _definition(one: Column, view: ViewState) -> dict[str, Any]:
         }
     if one.type == "time":
         definition |= {"filter": False, "cellClass": "number"}
-    if one.id in ("trace_id", "span_id", "time"):
+    if one.id in ("trace_id", "span_id"):
         definition["cellClass"] = "mono"
     if one.id in ("input", "output"):
         definition |= {"flex": 1, "minWidth": 170}
