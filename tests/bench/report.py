@@ -1,10 +1,12 @@
 """Saved reports of benchmarks, and their place in docs/benchmarks.md.
 
-``python -m tests.bench.report`` writes the figures of all saved reports into docs/benchmarks.md.
+``python -m tests.bench.report`` writes the figures of all saved reports into docs/benchmarks.md, with
+``--readme`` also the table of numbers in the README.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,8 +18,9 @@ from tests.bench.machine import ROOT, Machine
 REPORTS: Final = ROOT / "tests" / "bench" / "reports"
 DOCUMENT: Final = ROOT / "docs" / "benchmarks.md"
 ORDER: Final = ("ingest", "freshness", "queries", "peers")
-_BEGIN: Final = "<!-- figures: begin (written by python -m tests.bench.report) -->"
-_END: Final = "<!-- figures: end -->"
+README: Final = ROOT / "README.md"
+FIGURES: Final = "figures"
+NUMBERS: Final = "numbers"
 
 Cell = str | int | float
 
@@ -146,24 +149,53 @@ def figures(reports: Sequence[Report]) -> str:
     return "\n\n".join(parts)
 
 
-def with_figures(document: str, text: str) -> str:
-    """Return `document` with the text between its two marker lines replaced.
+def numbers(reports: Sequence[Report]) -> str:
+    """Return the table of the README: every goal with what was measured."""
+    rows = [
+        [goal.what, goal.measured, goal.goal if goal.is_met else f"{goal.goal}, **missed**", _command(report)]
+        for report in reports
+        for goal in report.goals
+    ]
+    return _table_text(Table("", ["What", "Measured", "Goal", "Command"], rows))
+
+
+def _command(report: Report) -> str:
+    return f"`make bench-{report.name}`"
+
+
+def with_block(document: str, name: str, text: str) -> str:
+    """Return `document` with what stands between its lines ``<!-- name: begin`` and ``end`` replaced.
 
     Raises:
-        ValueError: a marker line is missing.
+        ValueError: there are no such lines.
     """
-    if _BEGIN not in document or _END not in document:
-        raise ValueError(f"docs/benchmarks.md needs the lines {_BEGIN!r} and {_END!r}")
-    before, _, rest = document.partition(_BEGIN)
-    return f"{before}{_BEGIN}\n\n{text}\n\n{_END}{rest.partition(_END)[2]}"
+    lines = document.split("\n")
+    begin = _line_starting(lines, f"<!-- {name}: begin")
+    end = _line_starting(lines, f"<!-- {name}: end")
+    return "\n".join([*lines[: begin + 1], "", text, "", *lines[end:]])
 
 
-def main() -> None:
-    """Write the figures of all saved reports into docs/benchmarks.md."""
+def _line_starting(lines: Sequence[str], text: str) -> int:
+    for number, line in enumerate(lines):
+        if line.startswith(text):
+            return number
+    raise ValueError(f"the document has no line that begins with {text!r}")
+
+
+def _rewrite(path: Path, name: str, text: str) -> None:
+    path.write_text(with_block(path.read_text(encoding="utf-8"), name, text), encoding="utf-8")
+    print(path.relative_to(ROOT))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the figures of all saved reports into the documents."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--readme", action="store_true", help="also the table in the README")
+    options = parser.parse_args(arguments)
     reports = [report for name in ORDER if (report := load(name)) is not None]
-    text = with_figures(DOCUMENT.read_text(encoding="utf-8"), figures(reports))
-    DOCUMENT.write_text(text, encoding="utf-8")
-    print(f"{DOCUMENT.relative_to(ROOT)}: {', '.join(report.name for report in reports)}")
+    _rewrite(DOCUMENT, FIGURES, figures(reports))
+    if options.readme:
+        _rewrite(README, NUMBERS, numbers(reports))
 
 
 if __name__ == "__main__":
