@@ -193,13 +193,13 @@ def mark_duplicates(store: Store, batch: Batch, project: str) -> set[datetime]:
     """Set `duplicate_of` on the calls of a project that a batch made, or that made the batch's, duplicates.
 
     Returns:
-        The minutes (UTC) in which rows changed; some may not be the batch's own.
+        The minutes (UTC) of all the calls looked at, some of which may not be the batch's own. Not only of those
+        that changed: a run that was cut off may have changed them already.
     """
     minutes = with_neighbours(batch.minutes)
     rows = store.query(_CALLS_SEEN_TWICE, {"project": project, "minutes": minutes, **_received(batch)}).rows
     calls = [_call(row) for row in rows]
-    winners = changed_duplicates(calls, _parents_between(store, project, minutes, calls))
-    changed = sorted(winners.items())
+    changed = sorted(changed_duplicates(calls, _parents_between(store, project, minutes, calls)).items())
     for start in range(0, len(changed), _KEYS_PER_UPDATE):
         chunk = changed[start : start + _KEYS_PER_UPDATE]
         store.command(
@@ -212,7 +212,7 @@ def mark_duplicates(store: Store, batch: Batch, project: str) -> set[datetime]:
             },
             settings=_UPDATE_SETTINGS,
         )
-    return {_minute(call.start_ns) for call in calls if (call.project, call.key) in winners}
+    return {_minute(call.start_ns) for call in calls}
 
 
 def _parents_between(
