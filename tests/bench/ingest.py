@@ -162,6 +162,7 @@ def _cost_table(cases: Sequence[CaseResult]) -> Table:
         "flusher busy",
         "spans per batch",
         "bytes/span in `spans`",
+        "inbox files MiB",
         "bytes/span, data directory",
         "bytes/span on the wire",
     ]
@@ -179,6 +180,7 @@ def _cost_row(case: CaseResult) -> list[Cell]:
         f"{case.flush_busy_s / max(1e-9, case.drained_s):.0%}",
         round(case.load.spans / max(1.0, case.flush_batches)),
         round(case.part_bytes / max(1, case.queryable)),
+        round(case.inbox_bytes / MIB),
         round(case.data_bytes / max(1, case.queryable)),
         round(case.load.body_bytes / max(1, case.load.spans)),
     ]
@@ -247,6 +249,9 @@ def _notes(options: Options, cases: Sequence[CaseResult], profiled: profile.Prof
         " too fast is told so (503) well within the run; before that, acknowledged runs ahead of queryable.",
         "Stages are timed with nothing else running, batch by batch into one growing minute as in the server."
         " CPU is that of the whole process, ClickHouse's threads and merges included.",
+        "A view's cost is a difference between two measurements: below some 2 µs per span it is noise.",
+        "The data directory is measured after the drain, with parts not merged yet and with the inbox's file,"
+        " which keeps the size it once had and is filled again.",
         "gzip bodies are put together from pieces compressed beforehand (level 6): the generator would else"
         " spend 70 µs on a span. They are 14 % larger than bodies compressed at once.",
     ]

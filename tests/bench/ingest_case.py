@@ -67,7 +67,9 @@ class CaseResult:
         server_load_cpu_s: CPU seconds of the server while the load ran.
         server_cpu_s: the same up to the end of the drain.
         thread_cpu_s: the same by kernel thread name.
-        part_bytes: of the table `spans`; `data_bytes` of the whole data directory.
+        part_bytes: of the table `spans`.
+        inbox_bytes: of the inbox's files, drained.
+        data_bytes: of the whole data directory.
     """
 
     request_spans: int
@@ -86,6 +88,7 @@ class CaseResult:
     flush_batches: float
     flush_failures: float
     part_bytes: int
+    inbox_bytes: int
     data_bytes: int
 
     @property
@@ -163,6 +166,7 @@ def run_case(options: Options, request_spans: int, encoding: str, data_dir: Path
             flush_batches=metrics.get("gnomon_flush_batches_total", 0.0),
             flush_failures=metrics.get("gnomon_flush_failures_total", 0.0),
             part_bytes=int(on_disk["bytes"]),
+            inbox_bytes=sum(path.stat().st_size for path in data_dir.glob("inbox.sqlite*")),
             data_bytes=disk_bytes(data_dir),
         )
 

@@ -229,7 +229,7 @@ class _Connection:
         return (
             int(status_line.split()[1]),
             float(headers.get("retry-after", "0.2")),
-            answer.decode("utf-8", "replace"),
+            "".join(filter(str.isprintable, answer.decode("utf-8", "ignore"))),
         )
 
     def close(self) -> None:

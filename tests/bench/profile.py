@@ -25,7 +25,9 @@ _SMALLEST_SHARE: Final = 0.01
 _THREAD: Final = re.compile(r"^thread \(\w+\):? ?")
 _PLACE: Final = re.compile(r":\d+\)$")
 
-_OURS: Final = "gnomon-"
+_NUMBER: Final = re.compile(r"[-_]\d+$")
+# Threads of ours, and those of asyncio.to_thread.
+_OURS: Final = ("gnomon-", "asyncio", "AnyIO")
 
 # The innermost of these functions on a stack decides the stage.
 STAGES: Final[Mapping[str, str]] = {
@@ -48,6 +50,7 @@ STAGES: Final[Mapping[str, str]] = {
     "wait_for_requests": "wait for requests",
     "wait": "wait",
     "select": "wait for the network",
+    "Runner.run": "event loop: waiting, or in its own code",
 }
 
 
@@ -132,7 +135,7 @@ def stage_shares(samples: Mapping[str, int]) -> dict[str, dict[str, float]]:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for stack, count in samples.items():
         thread, *frames = stack.split(";")
-        counts[_THREAD.sub("", thread)][_stage(frames)] += count
+        counts[_NUMBER.sub("", _THREAD.sub("", thread))][_stage(frames)] += count
     return {
         thread: {stage: count / stages.total() for stage, count in stages.items()}
         for thread, stages in sorted(counts.items())
@@ -151,7 +154,8 @@ def leaf_shares(samples: Mapping[str, int]) -> dict[str, float]:
 def _stage(frames: list[str]) -> str:
     for frame in reversed(frames):
         # "Class.method (file.py:12)"
-        name = frame.split(" (")[0].rpartition(".")[2]
-        if name in STAGES:
-            return STAGES[name]
+        name = frame.split(" (")[0]
+        found = STAGES.get(name) or STAGES.get(name.rpartition(".")[2])
+        if found:
+            return found
     return "other"
