@@ -172,7 +172,7 @@ def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) ->
 
 def _collector_app(collector: IngestParts, keys: KeyRing, token: str) -> FastAPI:
     settings, inbox = collector.settings, collector.inbox
-    app = FastAPI(title="Gnomon", **_NO_TELEMETRY)
+    app = FastAPI(title="Gnomon", **_BARE)
     add_ingest_routes(app, collector)
     admin = AdminParts(
         collector.store,
@@ -186,8 +186,14 @@ def _collector_app(collector: IngestParts, keys: KeyRing, token: str) -> FastAPI
     return app
 
 
-# FastAPI reports its own requests to a global TracerProvider when there is one: not to ours.
-_NO_TELEMETRY: dict[str, Any] = {"telemetry": {"tracing": False, "metrics": False, "logs": False}}
+# FastAPI reports its own requests to a global TracerProvider when there is one: not to ours. Its pages of
+# documentation are open to everybody and load scripts from another host.
+_BARE: dict[str, Any] = {
+    "telemetry": {"tracing": False, "metrics": False, "logs": False},
+    "openapi_url": None,
+    "docs_url": None,
+    "redoc_url": None,
+}
 
 
 def _dashboard_app(settings: Settings, store: Store, http_url: str) -> Any:
@@ -197,6 +203,7 @@ def _dashboard_app(settings: Settings, store: Store, http_url: str) -> Any:
         secret=_session_secret(settings),
         endpoint=http_url or f"http://127.0.0.1:{settings.otlp_http_port}",
         auth_required=settings.auth == "on",
+        secure_cookies=settings.secure_cookies,
     )
 
 

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
         "on",
         description="off lets everybody on this machine in without key or login; only with a loopback host.",
     )
+    secure_cookies: bool = Field(
+        False, description="Send the login cookie over TLS only; for a dashboard behind a TLS proxy."
+    )
     max_request_bytes: ByteSize = Field(
         ByteSize(16 * 1024**2), ge=1024, description="Largest accepted request, after decompression."
     )

@@ -10,8 +10,8 @@ from typing import Final
 
 JSON_KEY: Final = "$gnomon.json"
 """A key-value list whose only key is this one holds a value as JSON text: how values nested deeper than
-`MAX_DEPTH` are stored (see `gnomon_collector.ingest.flatten`). Nothing keeps a client from sending such a list
-itself; its text is then taken as it is, JSON or not."""
+`MAX_DEPTH` are stored (see `gnomon_collector.ingest.flatten`). Nothing keeps a client from sending such a
+list itself; its text is then taken as it is, JSON or not."""
 
 MAX_DEPTH: Final = 1
 """How deep an AnyValue may nest before the database needs it flattened: the elements of one array or list."""
@@ -51,7 +51,7 @@ def batch_proto() -> str:
 
 
 def batch_settings() -> dict[str, object]:
-    """Return the ClickHouse settings (>= 25.6) under which `BATCH_TABLE` takes a batch."""
+    """Return the ClickHouse settings (>= 25.9) under which `BATCH_TABLE` takes a batch."""
     return {
         "format_schema_source": "string",
         "format_schema": batch_proto(),

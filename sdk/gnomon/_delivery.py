@@ -92,7 +92,7 @@ class Delivery:
             body = json.dumps({"scores": scores}, ensure_ascii=False).encode("utf-8", "replace")
             self._send(_Request(FEEDBACK_PATH, body, "application/json", scores=len(scores)))
         if spans:
-            for request in self._trace_requests(spans, self._settings.max_request_bytes):
+            for request in self._trace_requests(spans, self._settings.max_export_bytes):
                 self._send(request)
 
     def _trace_requests(self, spans: Sequence[ReadableSpan], max_bytes: int) -> Iterator[_Request]:

@@ -38,7 +38,7 @@ class Exporter:
         self._limits = Limits(
             max_bytes=settings.queue_bytes,
             max_items=settings.queue_spans,
-            urgent_bytes=min(settings.max_request_bytes, settings.queue_bytes) // 2,
+            urgent_bytes=min(settings.max_export_bytes, settings.queue_bytes) // 2,
             urgent_items=min(_MAX_SPANS_PER_REQUEST, settings.queue_spans),
         )
         self._start_anew()
@@ -151,7 +151,7 @@ class Exporter:
             otel_context.detach(token)
 
     def _deliver_some(self, outbox: Outbox, delivery: Delivery) -> None:
-        parcels = outbox.take(_MAX_SPANS_PER_REQUEST, self._settings.max_request_bytes)
+        parcels = outbox.take(_MAX_SPANS_PER_REQUEST, self._settings.max_export_bytes)
         try:
             delivery.deliver(parcels)
         except Exception as error:

@@ -22,7 +22,7 @@ def init(
     headers: Mapping[str, str] | None = None,
     queue_bytes: int | None = None,
     queue_spans: int | None = None,
-    max_request_bytes: int | None = None,
+    max_export_bytes: int | None = None,
     max_value_chars: int | None = None,
     export_interval_s: float | None = None,
     request_timeout_s: float | None = None,
@@ -51,7 +51,7 @@ def init(
         headers: further request headers.
         queue_bytes: memory that unsent spans may take, in bytes.
         queue_spans: how many unsent spans are kept.
-        max_request_bytes: size of one request before compression, in bytes.
+        max_export_bytes: size of one request before compression, in bytes.
         max_value_chars: how much of one captured value is kept, in characters.
         export_interval_s: how long finished spans wait for company, in seconds.
         request_timeout_s: how long one request may take, in seconds.

@@ -65,7 +65,7 @@ class Settings:
     export_all_spans: bool
     queue_bytes: int
     queue_spans: int
-    max_request_bytes: int
+    max_export_bytes: int
     max_value_chars: int
     export_interval_s: float
     request_timeout_s: float
@@ -287,10 +287,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "How many unsent spans are kept at most.",
     ),
     Setting(
-        "max_request_bytes",
+        "max_export_bytes",
         "bytes",
         4_000_000,
-        _env("GNOMON_MAX_REQUEST_BYTES"),
+        _env("GNOMON_MAX_EXPORT_BYTES"),
         _at_least(16 * 1024),
         "Size of one request before compression. Lower it when a proxy answers 413.",
     ),

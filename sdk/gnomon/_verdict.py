@@ -15,7 +15,7 @@ _ADVICE: Final = {
     401: "check GNOMON_API_KEY: the collector does not know this key (`gnomon keys create` makes one)",
     403: "check GNOMON_API_KEY: this key may not send data, it needs the ingest scope",
     404: "check GNOMON_ENDPOINT: there is no Gnomon collector at this address",
-    413: "the request is too large for the collector or a proxy before it: lower GNOMON_MAX_REQUEST_BYTES",
+    413: "the request is too large for the collector or a proxy before it: lower GNOMON_MAX_EXPORT_BYTES",
 }
 FIRST_BACKOFF_S: Final = 0.5
 MAX_BACKOFF_S: Final = 30.0

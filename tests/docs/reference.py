@@ -166,6 +166,8 @@ def _sdk_default(default: object) -> str:
 
 
 def _server_default(default: object) -> str:
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     assert default is not PydanticUndefined
     if default == "":
         return "empty"

@@ -51,7 +51,11 @@ def test_every_server_setting_is_documented_with_its_variable_and_default() -> N
     assert list(rows) == list(Settings.model_fields)
     for name, field in Settings.model_fields.items():
         assert rows[name]["Environment"] == environment_variable(name)
-        assert rows[name]["Default"].partition(" (")[0] == (str(field.default) or "empty")
+        assert rows[name]["Default"].partition(" (")[0] == (_shown(field.default) or "empty")
+
+
+def _shown(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def test_the_toml_example_is_a_valid_settings_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

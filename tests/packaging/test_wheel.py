@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import venv
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +49,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The ``bin`` folder of an empty virtualenv into which only the wheel's base was installed."""
     folder = tmp_path_factory.mktemp("base")
-    venv.create(folder, with_pip=True)
+    # not the venv module: Debian ships it without pip unless python3-venv is there
+    run(sys.executable, "-m", "virtualenv", "--quiet", folder)
     bin_folder = folder / ("Scripts" if os.name == "nt" else "bin")
     run(bin_folder / "python", "-m", "pip", "install", "--quiet", *constraint_arguments(), wheel)
     return bin_folder

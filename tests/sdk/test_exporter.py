@@ -99,7 +99,7 @@ def test_other_retryable_answers(status: int, collector: CollectorDouble, start:
         (401, "check GNOMON_API_KEY"),
         (403, "ingest scope"),
         (404, "check GNOMON_ENDPOINT"),
-        (413, "GNOMON_MAX_REQUEST_BYTES"),
+        (413, "GNOMON_MAX_EXPORT_BYTES"),
         (500, "answered 500"),
     ],
 )
@@ -162,7 +162,7 @@ def test_512_spans_of_200_kb_are_split_by_bytes_and_none_is_lost(
 
 
 def test_a_span_larger_than_a_request_is_cut_and_marked(collector: CollectorDouble, start: Start) -> None:
-    start(max_request_bytes=100_000, max_value_chars=10**7)
+    start(max_export_bytes=100_000, max_value_chars=10**7)
     with gnomon.span("huge") as span:
         span.set_attribute("gen_ai.input.messages", "я" * 1_000_000)
         span.set_attribute("gen_ai.request.model", "m")

@@ -53,7 +53,7 @@ def parse_address(url: str) -> Address:
 
 
 class RemoteServer:
-    """A ClickHouse server (>= 25.6, for its way to pass protobuf schemas)."""
+    """A ClickHouse server (>= 25.9, for its way to decode protobuf)."""
 
     is_embedded = False
 

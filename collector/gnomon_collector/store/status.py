@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gnomon_collector.store.engine import Store
 
 _SIZES = """
-SELECT table, sum(rows) AS rows, sum(bytes_on_disk) AS bytes
+SELECT table, sumIf(rows, NOT startsWith(name, 'patch-')) AS rows, sum(bytes_on_disk) AS bytes
 FROM system.parts
 WHERE active AND database = {database:String}
 GROUP BY table
