@@ -62,10 +62,19 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start it, and leave it to itself."""
         self._output = self.log.open("ab")
         self._process = subprocess.Popen(
             self._command, env=self._environment, stdout=self._output, stderr=subprocess.STDOUT
         )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers."""
+        assert self._process is not None
         deadline = time.monotonic() + START_S
         while not self._find():
             assert self._process.poll() is None, f"it ended: {self.log.read_text(errors='replace')[-3000:]}"

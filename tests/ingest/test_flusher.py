@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.ingest.payloads import chat_span, hour_ago_ns, request, span
+from tests.ingest.payloads import MINUTE_NS, chat_span, hour_ago_ns, request, span
 from tests.ingest.pipeline import Pipeline
 from tests.ingest.test_requests import CAPTURES, mutated
 
@@ -63,7 +63,7 @@ def test_cut_off_at_any_step_and_started_again(
     pipeline.inbox.close()
 
     again = Pipeline(pipeline.store, path)
-    again.put(request([chat_span(9, hour_ago_ns(), model="gpt-4o")]))
+    again.put(request([chat_span(9, hour_ago_ns() + 2 * MINUTE_NS, model="gpt-4o")]))
     again.flush()
 
     rows = again.rows("SELECT request_model, duplicate_of = '', cost_usd IS NULL FROM spans ORDER BY span_id")
