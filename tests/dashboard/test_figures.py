@@ -39,7 +39,7 @@ def test_latency_has_a_gap_where_nothing_was_called() -> None:
     assert 912 < p50["y"][0] < 1025
     assert p50["marker"]["size"] == [0, 0, 0, 0, 5, 0]
     assert p50["customdata"][0] == f"{p50['y'][0]:.0f} ms"
-    assert figure["layout"]["yaxis"]["ticktext"][:2] == ["0", "500 ms"]
+    assert figure["layout"]["yaxis"]["ticktext"][:2] == ["0", "1 s"]
 
 
 def test_distribution_counts_every_call_and_marks_quantiles() -> None:

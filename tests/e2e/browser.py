@@ -64,7 +64,7 @@ def watch(page: Page) -> Trouble:
     return trouble
 
 
-def until(page: Page, expression: str, timeout_s: float = 15.0) -> None:
+def until(page: Page, expression: str, timeout_s: float = 40.0) -> None:
     """Wait until a JavaScript expression is true.
 
     Playwright's own wait_for_function runs `eval` in the page, which our Content-Security-Policy forbids.
@@ -95,7 +95,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContex
             locale="en-GB",
             accept_downloads=True,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(40_000)
         yield context
         context.close()
 
