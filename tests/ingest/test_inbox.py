@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gnomon_collector.errors import StoreUnavailable
+from gnomon_collector.errors import StoreError, StoreUnavailable
 from gnomon_collector.ingest.inbox import Inbox, InboxFull, ReceivedRequest, minute_time
 
 MAX_BYTES = 1_000_000
@@ -262,6 +262,14 @@ def test_touched_minutes_survive_a_restart(path: Path) -> None:
     second = Inbox(path, MAX_BYTES)
     assert second.touched_minutes(10).minutes == (("p", minute_time(5)),)
     second.close()
+
+
+def test_a_file_that_is_no_inbox_is_refused_with_a_word_on_what_to_do(path: Path) -> None:
+    path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreError, match=r"cannot be opened.*move it away"):
+        Inbox(path, MAX_BYTES)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Inbox(path.parent, MAX_BYTES)
 
 
 def test_ids_are_never_used_twice(path: Path) -> None:

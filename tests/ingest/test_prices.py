@@ -13,6 +13,7 @@ from genai_prices.types import StartDateConstraint, TieredPrices, TimeOfDateCons
 from tests.ingest.payloads import DAY_NS, SECOND_NS, hour_ago_ns, request, span
 from tests.ingest.pipeline import Pipeline
 
+from gnomon_collector.store.engine import Store
 from gnomon_schemas.prices import PROVIDER_IDS, price_list_version, price_periods
 
 # What Gnomon's price rows have no place for: see `gnomon_schemas.prices`.
@@ -179,6 +180,28 @@ def test_the_price_list_is_asked_once_for_each_model(pipeline: Pipeline) -> None
         counting.send(request([span(number, hour_ago_ns(), {**attributes, "gen_ai.request.model": model})]))
     counting.inbox.close()
     assert asked == [("", "gpt-4o"), ("", "no-such-model")]
+
+
+def test_hundreds_of_unknown_models_are_one_write(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that makes model names up must not hold up the others."""
+    writes: list[str] = []
+    real = Store.insert_rows
+
+    def insert_rows(store: Store, table: str, *rest: Any) -> None:
+        writes.append(table)
+        real(store, table, *rest)
+
+    monkeypatch.setattr(Store, "insert_rows", insert_rows)
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 1}
+    pipeline.send(
+        request(
+            span(n, hour_ago_ns(), {**attributes, "gen_ai.request.model": f"made-up-{n}"}) for n in range(300)
+        )
+    )
+    assert writes == ["model_prices"]
+    assert pipeline.value("SELECT count() FROM model_prices") == 300
 
 
 def test_calls_of_all_days_of_a_batch_are_priced(pipeline: Pipeline) -> None:

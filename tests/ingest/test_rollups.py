@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.ingest.payloads import MINUTE_NS, chat_span, hour_ago_ns, request
 from tests.ingest.pipeline import Pipeline
 
+from gnomon_collector.ingest import rollup_worker
 from gnomon_collector.store import rollups
 
 SUMS = [name for name in rollups.SUMS if name != "calls"]
@@ -152,6 +156,36 @@ def test_a_duplicate_that_comes_later_in_the_next_minute_corrects_both(pipeline:
     assert pipeline.rows("SELECT count(), countIf(duplicate_of = '') FROM spans") == [(2, 1)]
     assert_rollups_are_right(pipeline)
     assert pipeline.value("SELECT sum(calls) FROM calls_per_hour FINAL") == 1
+
+
+def test_an_error_nobody_thought_of_does_not_end_the_thread(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollup_worker, "_RETRY_S", 0.01)
+    failures = []
+
+    def fail(limit: int) -> None:
+        failures.append(limit)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    pipeline.put(request([chat_span(1, hour_ago_ns())]))
+    pipeline.flusher.flush_oldest()
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.inbox, "touched_minutes", fail)
+        pipeline.rollups.start()
+        wait_for(lambda: len(failures) > 1)
+    try:
+        wait_for(lambda: not pipeline.inbox.touched_minutes(1).minutes)
+    finally:
+        pipeline.rollups.stop()
+    assert_rollups_are_right(pipeline)
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("duration_ns", [0, 1, 10**6, 10**6 + 1, 7 * 86_400 * 10**9])

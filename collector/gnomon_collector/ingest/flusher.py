@@ -182,12 +182,12 @@ class Flusher:
     def _price(self, batch: ingest.Batch, report: ingest.BatchReport) -> None:
         if self._priced is None:
             self._priced = ingest.priced_models(self._store)
-        for provider, model in sorted(report.unpriced - self._priced):
-            periods = self._price_list(provider, model)
-            # In this order: once the price is saved, a flush that was cut off would not come back to it.
+        new = {pair: self._price_list(*pair) for pair in sorted(report.unpriced - self._priced)}
+        for (provider, model), periods in new.items():
             ingest.price_batch(self._store, batch, provider, model, periods, price_list_version())
-            ingest.save_prices(self._store, provider, model, periods, price_list_version())
-            self._priced.add((provider, model))
+        # Last: once its price is saved, a flush that was cut off would not come back to a model.
+        ingest.save_prices(self._store, new, price_list_version())
+        self._priced.update(new)
 
 
 def _pause_s(spans: int) -> float:

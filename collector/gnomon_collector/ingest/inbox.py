@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gnomon_collector.errors import StoreUnavailable
+from gnomon_collector.errors import StoreError, StoreUnavailable
 from gnomon_collector.ingest.requests import plain_bytes
 
 _log = logging.getLogger(__name__)
@@ -131,6 +131,9 @@ class Inbox:
         Args:
             path: file of the inbox; SQLite keeps its log beside it.
             max_bytes: most bytes of bodies it holds, beyond which `put` is refused.
+
+        Raises:
+            StoreError: the file cannot be opened or is no inbox.
         """
         self.max_bytes = max_bytes
         self._path = path
@@ -138,15 +141,26 @@ class Inbox:
         self._changed = threading.Condition()
         self._closing = False
         self._arrived = threading.Event()
-        _create_private(path)
-        with closing(self._connect()) as connection:
-            connection.executescript(_DDL)
-            row = connection.execute("SELECT ifnull(sum(length(body)), 0), count(*) FROM requests").fetchone()
-        self._waiting_bytes, self._waiting_requests = int(row[0]), int(row[1])
+        self._waiting_bytes, self._waiting_requests = self._open()
         if self._waiting_requests:
             self._arrived.set()
         self._writer = threading.Thread(target=self._write_groups, name="gnomon-inbox", daemon=True)
         self._writer.start()
+
+    def _open(self) -> tuple[int, int]:
+        """Create what is not there; return how many bytes and requests wait."""
+        try:
+            _create_private(self._path)
+            with closing(self._connect()) as connection:
+                connection.executescript(_DDL)
+                row = connection.execute("SELECT ifnull(sum(length(body)), 0), count(*) FROM requests")
+                waiting_bytes, waiting_requests = row.fetchone()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"The inbox {self._path} cannot be opened: {error}. What was acknowledged waits in it for the"
+                " database: mend it or restore it, or move it away to start with an empty one."
+            ) from error
+        return int(waiting_bytes), int(waiting_requests)
 
     @property
     def waiting_bytes(self) -> int:

@@ -44,12 +44,18 @@ class RollupWorker:
             started = time.monotonic()
             try:
                 is_behind = self.recompute_touched() == _MINUTES_AT_ONCE
-            except StoreError as error:
-                _log.warning("The rollups cannot be brought up to date now, trying again: %s", error)
+            except Exception as error:
+                self._note_failure(error)
                 self._stopping.wait(_RETRY_S)
                 continue
             cost_s = time.monotonic() - started
             self._stopping.wait(0 if is_behind else max(_PAUSE_S, _REST_FACTOR * cost_s))
+
+    def _note_failure(self, error: Exception) -> None:
+        if isinstance(error, StoreError):
+            _log.warning("The rollups cannot be brought up to date now, trying again: %s", error)
+        else:
+            _log.exception("Computing the rollups failed, trying again")
 
     def recompute_touched(self) -> int:
         """Bring the newest out-of-date minutes up to date and return how many there were."""

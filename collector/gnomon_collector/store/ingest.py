@@ -267,13 +267,14 @@ def priced_models(store: Store) -> set[tuple[str, str]]:
 
 
 def save_prices(
-    store: Store, provider: str, model: str, periods: Sequence[Price], price_version: str
+    store: Store, periods_by_model: Mapping[tuple[str, str], Sequence[Price]], price_version: str
 ) -> None:
-    """Keep what the price list says of a model; no periods means that it knows none."""
+    """Keep what the price list says of (provider, model) pairs; no periods means that it knows none."""
     version = int(datetime.now(UTC).timestamp() * 1000)
     unknown = Price(datetime(2015, 1, 1, tzinfo=UTC), [], [], [], [], [])
     rows = [
-        (provider, model, price.valid_from, *_arrays(price), price_version if periods else "", version)
+        (*pair, price.valid_from, *_arrays(price), price_version if periods else "", version)
+        for pair, periods in periods_by_model.items()
         for price in periods or [unknown]
     ]
     store.insert_rows("model_prices", _PRICE_COLUMNS, rows)
