@@ -49,9 +49,17 @@ _SUMMED: Final = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
 _ZEROS: Final = ", ".join(f"0 AS {name}" for name in SUMS)
 _VERSION: Final = "toUnixTimestamp64Nano(now64(9)) AS version"
 
+
+def _without_trailing_zeros(buckets: str) -> str:
+    """SQL for latency buckets cut behind the last that counts: most calls are far from the slowest possible."""
+    return (
+        f"arraySlice({buckets} AS summed, 1, arrayLastIndex(calls_in_bucket -> calls_in_bucket > 0, summed))"
+    )
+
+
 _MINUTES: Final = f"""
 INSERT INTO calls_per_minute ({_LABELS}, {_SUMS}, latency_buckets, version)
-SELECT {_LABELS}, {_SUMMED}, sumForEach(buckets) AS latency_buckets, {_VERSION}
+SELECT {_LABELS}, {_SUMMED}, {_without_trailing_zeros("sumForEach(buckets)")} AS latency_buckets, {_VERSION}
 FROM (
     SELECT project, toStartOfMinute(start_time) AS time, service_name, environment, kind, provider, model,
         prompt_name, prompt_version, status, error_type, cache_status,

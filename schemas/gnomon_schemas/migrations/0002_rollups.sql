@@ -2,7 +2,8 @@
 -- computed anew whenever a flush touched the minute, and the newest version wins. Read with FINAL.
 --
 -- latency_buckets[i] counts calls of duration d with i = 1 + floor(6 * log2(d in ms)), clamped to 1..128:
--- log-spaced, six to the octave, so a quantile read from it is off by 6 % at the most.
+-- log-spaced, six to the octave: a quantile read from it with interpolation is off by 2 % typically, 12 % at
+-- the most. Zeros behind the last bucket that counts are left out.
 CREATE TABLE calls_per_minute{on_cluster}
 (
     project LowCardinality(String),
