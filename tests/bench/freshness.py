@@ -127,8 +127,9 @@ def _idle_goals(phases: Sequence[IdlePhase]) -> list[Goal]:
 
 
 def _disk_mib_per_day(phases: Sequence[IdlePhase]) -> float:
-    grown = sum(phase.disk_growth_bytes for phase in phases)
-    return max(0.0, grown / sum(phase.seconds for phase in phases) * _DAY_S / MIB)
+    """Growth alone: what merges free in one phase must not hide what another phase writes."""
+    grown = sum(max(0, phase.disk_growth_bytes) for phase in phases)
+    return grown / sum(phase.seconds for phase in phases) * _DAY_S / MIB
 
 
 def _freshness_table(visible: Visibility) -> Table:
@@ -198,8 +199,8 @@ def _notes(options: argparse.Namespace, visible: Visibility) -> list[str]:
         "Idle: the server is started anew on the data of the load, rests, and is measured with no page, with"
         " the Overview open in a real Chromium, and with it refreshing itself. Chromium's own CPU is not"
         " counted.",
-        "Disk growth per day is extrapolated from the seconds measured, the sum of all phases: one 4 KiB"
-        " block more or less makes megabytes of it. Merges may shrink it.",
+        "Disk growth per day is extrapolated from the phases in which the directory grew: one 4 KiB block"
+        " more or less makes megabytes of it. It shrinks when merged parts are removed.",
     ]
     if visible.load.first_error:
         notes.append(f"First refusal: {visible.load.first_error}")
