@@ -100,6 +100,21 @@ def test_a_request_of_which_every_span_is_in_a_minute_of_its_own(pipeline: Pipel
     assert rows == [(3000, 3000, 300_000)]
 
 
+@pytest.mark.xfail(strict=True, reason="the key of a span has its start time, which is the receipt's here")
+def test_a_span_of_senseless_time_sent_again_is_stored_once(pipeline: Pipeline) -> None:
+    for _ in range(2):
+        pipeline.send(request([span(1, 0)]))
+    assert pipeline.value("SELECT count() FROM spans") == 1
+
+
+def test_a_span_of_days_ago_sent_again_is_stored_once(pipeline: Pipeline) -> None:
+    body = request([chat_span(1, hour_ago_ns() - 2 * DAY_NS)])
+    for _ in range(2):
+        pipeline.send(body)
+    assert pipeline.value("SELECT count() FROM spans") == 1
+    assert pipeline.value("SELECT sum(calls) FROM calls_per_hour FINAL") == 1
+
+
 def test_event_times_at_the_ends_of_the_scale(pipeline: Pipeline) -> None:
     sent = span(1, hour_ago_ns())
     for time_ns in (0, 2**63 - 1, 2**64 - 1):

@@ -188,10 +188,11 @@ def _pairs(calls: list[Call], below: Mapping[Key, list[Call]]) -> Iterator[tuple
                 yield call, lower
     for same in by_response.values():
         yield from _two_views(same)
-    by_kind: Mapping[tuple[str, str], list[Call]] = defaultdict(list)
+    # By tokens too, which views must have in common: thousands of calls may run at a time.
+    alike: Mapping[tuple[object, ...], list[Call]] = defaultdict(list)
     for call in calls:
-        by_kind[(call.project, call.kind)].append(call)
-    for same in by_kind.values():
+        alike[(call.project, call.kind, call.input_tokens, call.output_tokens)].append(call)
+    for same in alike.values():
         yield from _without_response(same)
     yield from _stream_ends(calls)
 
