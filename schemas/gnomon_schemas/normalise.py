@@ -368,10 +368,13 @@ _MENDED: Final = f"""\
         said_input_tokens) AS input_tokens,
     {_decoded("whole_input")} AS decoded_input,
     {_decoded("whole_output")} AS decoded_output,
-    length(decoded_input) > {MAX_TEXT_CHARS} AS input_is_long,
-    length(decoded_output) > {MAX_TEXT_CHARS} AS output_is_long,
-    if(input_is_long, leftUTF8(decoded_input, {MAX_TEXT_CHARS}), decoded_input) AS input_text,
-    if(output_is_long, leftUTF8(decoded_output, {MAX_TEXT_CHARS}), decoded_output) AS output_text,
+    -- by bytes first, which costs nothing; characters may be fewer
+    if(length(decoded_input) > {MAX_TEXT_CHARS}, leftUTF8(decoded_input, {MAX_TEXT_CHARS}), decoded_input)
+        AS input_text,
+    if(length(decoded_output) > {MAX_TEXT_CHARS}, leftUTF8(decoded_output, {MAX_TEXT_CHARS}), decoded_output)
+        AS output_text,
+    length(input_text) < length(decoded_input) AS input_is_cut,
+    length(output_text) < length(decoded_output) AS output_is_cut,
     toDateTime(start_time, 'UTC') AS priced_at"""
 
 _PRICED: Final = "c.*, p.*, c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL AS has_usage"
@@ -472,8 +475,8 @@ project,
     arrayFilter(f -> f != '', [
         if(start_is_senseless, 'start_time_clamped', ''),
         if(duration_is_senseless, 'duration_clamped', ''),
-        if(input_is_long, 'input_text_truncated', ''),
-        if(output_is_long, 'output_text_truncated', '')]) AS data_flags,
+        if(input_is_cut, 'input_text_truncated', ''),
+        if(output_is_cut, 'output_text_truncated', '')]) AS data_flags,
     batch, received_at"""
 
 

@@ -180,6 +180,24 @@ def test_a_hundred_thousand_attributes(pipeline: Pipeline) -> None:
     assert rows == [(100_000, sum(range(100_000)))]
 
 
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("a" * 8192, []),
+        ("é" * 8192, []),  # twice as many bytes
+        ("a" * 8193, ["input_text_truncated", "output_text_truncated"]),
+        ("日" * 9000, ["input_text_truncated", "output_text_truncated"]),
+    ],
+    ids=["as long as may be", "more bytes", "too long", "too long and more bytes"],
+)
+def test_long_texts_are_cut_where_they_are_shown_and_kept_whole(
+    pipeline: Pipeline, text: str, flags: list[str]
+) -> None:
+    pipeline.send(request([span(1, hour_ago_ns(), {"gnomon.input": text, "gnomon.output": text})]))
+    rows = pipeline.rows("SELECT input_text, output_text, attributes['gnomon.input'], data_flags FROM spans")
+    assert rows == [(text[:8192], text[:8192], text, flags)]
+
+
 def test_links_and_status(pipeline: Pipeline) -> None:
     links = [Span.Link(trace_id=b"\xab" * 16, span_id=b"\xcd" * 8), Span.Link()]
     sent = span(1, hour_ago_ns(), links=links, parent_span_id=b"\x0a" * 8)

@@ -69,8 +69,8 @@ SELECT project,
     arrayFilter(f -> f != '', [
         if(start_is_senseless, 'start_time_clamped', ''),
         if(duration_is_senseless, 'duration_clamped', ''),
-        if(input_is_long, 'input_text_truncated', ''),
-        if(output_is_long, 'output_text_truncated', '')]) AS data_flags,
+        if(input_is_cut, 'input_text_truncated', ''),
+        if(output_is_cut, 'output_text_truncated', '')]) AS data_flags,
     batch, received_at
 FROM (
 SELECT c.*, p.*, c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL AS has_usage
@@ -81,10 +81,13 @@ FROM (SELECT *,
         said_input_tokens) AS input_tokens,
     if(position(whole_input, '\\u') > 0 AND isValidJSON(whole_input), JSONExtractRaw(concat('{"x":', whole_input, '}'), 'x'), whole_input) AS decoded_input,
     if(position(whole_output, '\\u') > 0 AND isValidJSON(whole_output), JSONExtractRaw(concat('{"x":', whole_output, '}'), 'x'), whole_output) AS decoded_output,
-    length(decoded_input) > 8192 AS input_is_long,
-    length(decoded_output) > 8192 AS output_is_long,
-    if(input_is_long, leftUTF8(decoded_input, 8192), decoded_input) AS input_text,
-    if(output_is_long, leftUTF8(decoded_output, 8192), decoded_output) AS output_text,
+    -- by bytes first, which costs nothing; characters may be fewer
+    if(length(decoded_input) > 8192, leftUTF8(decoded_input, 8192), decoded_input)
+        AS input_text,
+    if(length(decoded_output) > 8192, leftUTF8(decoded_output, 8192), decoded_output)
+        AS output_text,
+    length(input_text) < length(decoded_input) AS input_is_cut,
+    length(output_text) < length(decoded_output) AS output_is_cut,
     toDateTime(start_time, 'UTC') AS priced_at FROM otlp_readings) AS c
 ASOF LEFT JOIN (
     SELECT provider AS p_provider, model AS p_model, valid_from, tier_starts, input_usd, output_usd,
