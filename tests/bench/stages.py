@@ -26,7 +26,7 @@ from gnomon_collector.store.migrations import migrate
 from gnomon_schemas.prices import price_periods
 
 REQUEST_SPANS: Final = 100
-# About what the flusher takes at once under full load.
+# 24 MB: between a trickle and what the flusher takes at once under full load.
 REQUESTS_PER_BATCH: Final = 90
 _PUT_TOGETHER: Final = 8
 _PROJECT: Final = "bench"
