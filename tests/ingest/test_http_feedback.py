@@ -73,10 +73,6 @@ def test_the_same_id_again_replaces(server: ServerProcess) -> None:
     assert [score["value"] for score in scores(server, "again")] == [1]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the key of table scores has created_at, which is the time of receipt where the sender says none",
-)
 def test_the_same_id_again_replaces_without_a_time_too(server: ServerProcess) -> None:
     key = server.key("again-no-time")
     for value in (0.0, 1.0):

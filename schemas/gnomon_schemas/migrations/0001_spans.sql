@@ -139,9 +139,9 @@ CREATE TABLE scores{on_cluster}
     cost_usd Nullable(Float64),
     created_at DateTime64(9, 'UTC'),
     received_at DateTime64(9, 'UTC'),
-    INDEX by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 2
+    INDEX by_trace trace_id TYPE bloom_filter(0.01) GRANULARITY 2,
+    INDEX by_time created_at TYPE minmax GRANULARITY 4
 )
 ENGINE = {engine}ReplacingMergeTree(received_at)
-PARTITION BY toYYYYMM(created_at)
-ORDER BY (project, name, created_at, score_id)
+ORDER BY (project, score_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
