@@ -35,7 +35,12 @@ OWN_SERVICE = """
 import openai, gnomon
 gnomon.init(service_name="my-service")
 client = openai.OpenAI(base_url={provider!r}, api_key="none", max_retries=0)
-client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Is it mine?"}}])
+for _ in range(10):  # the demo's provider fails now and then, on purpose
+    try:
+        client.chat.completions.create(model="gpt-4o-mini", messages=[{{"role": "user", "content": "Is it mine?"}}])
+        break
+    except openai.APIError:
+        continue
 gnomon.flush()
 print(gnomon.stats())
 """
