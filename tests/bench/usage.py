@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,12 +116,17 @@ class UsageWatch:
 
 
 def disk_bytes(directory: Path) -> int:
-    """Return what the files in `directory` take on disk, in blocks, hard links counted once."""
+    """Return what the files in `directory` take on disk, in blocks, hard links counted once.
+
+    A database that merges makes and removes directories meanwhile: what is gone counts nothing.
+    """
     seen: dict[tuple[int, int], int] = {}
-    for path in directory.rglob("*"):
-        try:
-            status = path.lstat()
-        except FileNotFoundError:
-            continue
-        seen[(status.st_dev, status.st_ino)] = 512 * status.st_blocks
+    # Path.rglob raises when a directory is gone before it is read; os.walk passes over it.
+    for parent, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            try:
+                status = (Path(parent) / name).lstat()
+            except FileNotFoundError:
+                continue
+            seen[(status.st_dev, status.st_ino)] = 512 * status.st_blocks
     return sum(seen.values())
