@@ -35,6 +35,7 @@ from gnomon_collector.ingest.intake import TraceIntake
 from gnomon_collector.ingest.metrics import IngestMetrics
 from gnomon_collector.ingest.otlp_grpc import OtlpGrpcServer
 from gnomon_collector.ingest.rollup_worker import RollupWorker
+from gnomon_collector.jobs import JobParts, JobRunner
 from gnomon_collector.runfile import DataDirLock, ServerFile, remove_server_file, write_server_file
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.access import (
@@ -50,6 +51,8 @@ from gnomon_collector.store.migrations import migrate
 from gnomon_schemas.prices import price_periods
 
 DASHBOARD = "gnomon_dashboard.app:create_dashboard"
+# Each takes `JobParts` and returns its jobs.
+JOBS: Sequence[str] = ()
 DEFAULT_PROJECT = "default"
 ADMIN_USER = "admin"
 
@@ -122,6 +125,8 @@ def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: thr
     if "dashboard" in parts:
         dashboard = _dashboard_app(settings, store, http_url)
         ui_url = servers.start("gnomon-ui", dashboard, settings.ui_port, "--ui-port")
+    if "jobs" in parts:
+        _start_jobs(JobParts(settings, store, settings.public_url or ui_url), stack)
     if http_url:
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         server = ServerFile(os.getpid(), http_url, ui_url, token, started_at, grpc_address)
@@ -168,6 +173,13 @@ def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) ->
     server = OtlpGrpcServer(intake, host, settings.otlp_grpc_port, "--otlp-grpc-port")
     stack.callback(server.stop)
     return f"{_shown_host(settings.host)}:{server.port}"
+
+
+def _start_jobs(parts: JobParts, stack: ExitStack) -> JobRunner:
+    runner = JobRunner([job for reference in JOBS for job in _load(reference)(parts)])
+    stack.callback(runner.stop)
+    runner.start()
+    return runner
 
 
 def _collector_app(collector: IngestParts, keys: KeyRing, token: str) -> FastAPI:

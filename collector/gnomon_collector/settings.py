@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     otlp_http_port: Port = Field(4318, description="Port for OTLP over HTTP and the REST API.")
     otlp_grpc_port: Port = Field(4317, description="Port for OTLP over gRPC.")
     ui_port: Port = Field(8050, description="Port of the dashboard.")
+    public_url: str = Field(
+        "",
+        description="Address at which people reach the dashboard, for links in messages"
+        " (https://gnomon.example.com); empty means the address it listens on.",
+    )
     auth: Literal["on", "off"] = Field(
         "on",
         description="off lets everybody on this machine in without key or login; only with a loopback host.",

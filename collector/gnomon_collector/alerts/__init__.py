@@ -1,0 +1,1 @@
+"""Alerts: rules, their evaluation, notifications, budgets and objectives."""

@@ -1,0 +1,1 @@
+"""Drift: reference windows against current ones, by effect size."""

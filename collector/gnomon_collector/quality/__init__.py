@@ -1,0 +1,1 @@
+"""Quality: evaluators, sampling, the judge and estimates with intervals."""
