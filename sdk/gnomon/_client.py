@@ -19,6 +19,7 @@ from gnomon._identity import resource_of
 from gnomon._instrument import Instrumentation, content_switches
 from gnomon._libraries import EXTRAS
 from gnomon._processor import GnomonSpanProcessor
+from gnomon._scrub import find_mask
 from gnomon._settings import Settings, resolve
 from gnomon._sink import Sink
 from gnomon._transport import HttpTransport
@@ -42,7 +43,7 @@ class Client:
     @property
     def captures_content(self) -> bool:
         """Whether arguments, results and messages may be recorded."""
-        return self.settings.capture_content == "all"
+        return self.settings.capture_content != "none"
 
     def close_sink(self, timeout_s: float | None) -> bool:
         """Send what is left, by default for at most the exit timeout."""
@@ -72,7 +73,12 @@ def start_client(arguments: Mapping[str, object], guard: Guard, sink: Sink | Non
         logger.info("gnomon: switched off by setting")
         return None
     if sink is None:
-        sink = Exporter(settings, lambda: HttpTransport(settings.endpoint, settings.certificate_file), guard)
+        sink = Exporter(
+            settings,
+            lambda: HttpTransport(settings.endpoint, settings.certificate_file),
+            guard,
+            find_mask(settings, guard),
+        )
     provider = _provider(settings)
     processor = _processor_on(provider, guard)
     processor.connect(sink, settings.export_all_spans, settings.exit_timeout_s)

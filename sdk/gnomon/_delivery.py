@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from gnomon._encode import encode
 from gnomon._guard import Guard
 from gnomon._identity import given_resource
-from gnomon._outbox import Outbox, Parcel
+from gnomon._outbox import Outbox, Parcel, Score
+from gnomon._scrub import Mask, scrub_score
 from gnomon._settings import FEEDBACK_PATH, Settings
 from gnomon._stats import Counters
 from gnomon._transport import Response, Transport
@@ -51,13 +52,20 @@ class Delivery:
     """Sends batches one after the other until each is accepted or dropped with a count."""
 
     def __init__(
-        self, settings: Settings, transport: Transport, outbox: Outbox, counters: Counters, guard: Guard
+        self,
+        settings: Settings,
+        transport: Transport,
+        outbox: Outbox,
+        counters: Counters,
+        guard: Guard,
+        mask: Mask | None = None,
     ) -> None:
         self._settings = settings
         self._transport = transport
         self._outbox = outbox
         self._counters = counters
         self._guard = guard
+        self._mask = mask
         self._random = random.Random()
         self._deadline_s: float | None = None
         self._given_up = False
@@ -87,7 +95,7 @@ class Delivery:
             self._drop("shutdown", sum(not isinstance(parcel.content, Event) for parcel in parcels))
             return
         spans = [parcel.content for parcel in parcels if isinstance(parcel.content, ReadableSpan)]
-        scores = [dict(parcel.content) for parcel in parcels if isinstance(parcel.content, dict)]
+        scores = [self._masked(parcel.content) for parcel in parcels if isinstance(parcel.content, dict)]
         if scores:
             body = json.dumps({"scores": scores}, ensure_ascii=False).encode("utf-8", "replace")
             self._send(_Request(FEEDBACK_PATH, body, "application/json", scores=len(scores)))
@@ -95,8 +103,11 @@ class Delivery:
             for request in self._trace_requests(spans, self._settings.max_export_bytes):
                 self._send(request)
 
+    def _masked(self, score: Score) -> Score:
+        return score if self._mask is None else scrub_score(score, self._mask)
+
     def _trace_requests(self, spans: Sequence[ReadableSpan], max_bytes: int) -> Iterator[_Request]:
-        for encoded in encode(spans, max_bytes, self._resource):
+        for encoded in encode(spans, max_bytes, self._resource, self._mask):
             if isinstance(encoded, Exception):
                 self._drop("unencodable", 1)
                 self._guard.report("encoding a span", encoded)

@@ -12,6 +12,8 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.util.types import AnyValue
 
+from gnomon._scrub import Mask, scrub_spans
+
 TRUNCATED: Final = "gnomon.truncated"
 """Attribute set to true on a span whose long values were cut to fit into a request."""
 _INT64: Final = range(-(2**63), 2**63)
@@ -26,7 +28,7 @@ class Body:
 
 
 def encode(
-    spans: Sequence[ReadableSpan], max_bytes: int, resource: Mapping[str, str]
+    spans: Sequence[ReadableSpan], max_bytes: int, resource: Mapping[str, str], mask: Mask | None = None
 ) -> Iterator[Body | Exception]:
     """Encode spans into requests of at most ``max_bytes`` each.
 
@@ -34,6 +36,7 @@ def encode(
         spans: finished spans.
         max_bytes: size limit of one request before compression. A single span beyond it is cut down to it.
         resource: resource attributes to set over what the spans' own resource says.
+        mask: applied to every text; what it makes longer is not counted against ``max_bytes``.
 
     Yields:
         Request bodies; for each span that cannot be encoded at all, the exception instead.
@@ -42,24 +45,26 @@ def encode(
         message = encode_spans([cleaned(span) for span in spans])
     except Exception as error:
         # One bad span must not take the others along: narrow it down.
-        yield from _halves(spans, max_bytes, resource) if len(spans) > 1 else iter([error])
+        yield from _halves(spans, max_bytes, resource, mask) if len(spans) > 1 else iter([error])
         return
     _override_resource(message, resource)
-    if message.ByteSize() <= max_bytes:
-        yield Body(message.SerializeToString(), spans)
-    elif len(spans) > 1:
-        yield from _halves(spans, max_bytes, resource)
-    else:
+    if message.ByteSize() > max_bytes and len(spans) > 1:
+        yield from _halves(spans, max_bytes, resource, mask)
+        return
+    if mask is not None:
+        # Before anything is cut: half a card number is no longer recognised as one.
+        scrub_spans(message, mask)
+    if message.ByteSize() > max_bytes and len(spans) == 1:
         _truncate(message, max_bytes)
-        yield Body(message.SerializeToString(), spans)
+    yield Body(message.SerializeToString(), spans)
 
 
 def _halves(
-    spans: Sequence[ReadableSpan], max_bytes: int, resource: Mapping[str, str]
+    spans: Sequence[ReadableSpan], max_bytes: int, resource: Mapping[str, str], mask: Mask | None
 ) -> Iterator[Body | Exception]:
     middle = len(spans) // 2
-    yield from encode(spans[:middle], max_bytes, resource)
-    yield from encode(spans[middle:], max_bytes, resource)
+    yield from encode(spans[:middle], max_bytes, resource, mask)
+    yield from encode(spans[middle:], max_bytes, resource, mask)
 
 
 def cleaned(span: ReadableSpan) -> ReadableSpan:

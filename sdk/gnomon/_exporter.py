@@ -19,6 +19,7 @@ from gnomon import _spans
 from gnomon._delivery import Delivery
 from gnomon._guard import Guard
 from gnomon._outbox import Limits, Outbox, Parcel, Score
+from gnomon._scrub import Mask
 from gnomon._settings import Settings
 from gnomon._stats import Counters, Stats
 from gnomon._transport import Transport
@@ -31,10 +32,17 @@ _IDLE_S = 60.0
 class Exporter:
     """Bounded, asynchronous export of spans and scores; survives forks and dead collectors."""
 
-    def __init__(self, settings: Settings, connect: Callable[[], Transport], guard: Guard) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connect: Callable[[], Transport],
+        guard: Guard,
+        mask: Mask | None = None,
+    ) -> None:
         self._settings = settings
         self._connect = connect
         self._guard = guard
+        self._mask = mask
         self._limits = Limits(
             max_bytes=settings.queue_bytes,
             max_items=settings.queue_spans,
@@ -99,7 +107,9 @@ class Exporter:
         self._counters = Counters()
         self._outbox = Outbox(self._limits)
         self._transport = self._connect()
-        self._delivery = Delivery(self._settings, self._transport, self._outbox, self._counters, self._guard)
+        self._delivery = Delivery(
+            self._settings, self._transport, self._outbox, self._counters, self._guard, self._mask
+        )
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
 

@@ -15,7 +15,8 @@ def init(
     release: str | None = None,
     endpoint: str | None = None,
     api_key: str | None = None,
-    capture_content: Literal["all", "none"] | None = None,
+    capture_content: Literal["all", "redacted", "none"] | None = None,
+    mask: object = None,
     instrument: Literal["auto", "none"] | Sequence[str] | None = None,
     enabled: bool | None = None,
     export_all_spans: bool | None = None,
@@ -44,7 +45,10 @@ def init(
         release: version of the service.
         endpoint: base URL of the collector, ``http://127.0.0.1:4318`` by default.
         api_key: key with the ingest scope.
-        capture_content: ``"all"`` records prompts, answers, arguments and results; ``"none"`` only figures.
+        capture_content: ``"all"`` records prompts, answers, arguments and results; ``"redacted"`` the same with
+            personal data masked before it leaves the process; ``"none"`` only figures.
+        mask: what to mask in every text that leaves the process: a function ``mask(text) -> text`` or
+            patterns; see the guide on masking.
         instrument: ``"auto"`` for every installed GenAI instrumentor, ``"none"``, or ``["openai", …]``.
         enabled: False makes this call, and all others, do nothing.
         export_all_spans: send HTTP, database and other spans too.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
-CaptureContent = Literal["all", "none"]
+CaptureContent = Literal["all", "redacted", "none"]
 Compression = Literal["gzip", "none"]
 TRACES_PATH: Final = "/v1/traces"
 FEEDBACK_PATH: Final = "/v1/feedback"
@@ -60,6 +60,7 @@ class Settings:
     api_key: str | None
     headers: Mapping[str, str]
     capture_content: CaptureContent
+    mask: object
     instrument: tuple[str, ...]
     enabled: bool
     export_all_spans: bool
@@ -105,6 +106,10 @@ def parse_bool(value: object) -> bool:
 def _parse_text(value: object) -> str | None:
     text = str(value).strip()
     return text or None
+
+
+def _as_given(value: object) -> object:
+    return value
 
 
 def _parse_secret(value: object) -> str | None:
@@ -238,13 +243,23 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting(
         "capture_content",
-        "all | none",
+        "all | redacted | none",
         "all",
         _env("GNOMON_CAPTURE_CONTENT"),
-        _one_of("all", "none"),
-        "Whether prompts, answers, arguments and results are recorded, or only their figures.",
+        _one_of("all", "redacted", "none"),
+        "Whether prompts, answers, arguments and results are recorded as they are, recorded with personal "
+        "data masked, or left out but for their figures.",
         # Someone who tried to limit what is recorded must not end up recording everything.
         on_error="none",
+    ),
+    Setting(
+        "mask",
+        "function | list",
+        None,
+        (),
+        _as_given,
+        "What to mask in every text before it leaves the process, beside or instead of what "
+        '`capture_content="redacted"` masks. An argument only.',
     ),
     Setting(
         "instrument",

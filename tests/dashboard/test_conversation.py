@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from gnomon_collector.store.queries.trace import Document, Event, SpanDetail
 from gnomon_dashboard.components.conversation import conversation_view, documents_view
 from gnomon_dashboard.components.span_view import span_view
-from gnomon_dashboard.conversation import (
+from gnomon_dashboard.conversation import conversation
+from gnomon_schemas.conversation import (
     LONGEST_PART,
     Conversation,
     Message,
     Part,
-    conversation,
     messages,
     pretty,
 )

@@ -7,7 +7,7 @@ from dash import html
 
 from gnomon_collector.store.queries.trace import Document
 from gnomon_dashboard.components.icons import icon
-from gnomon_dashboard.conversation import Conversation, Message, Part
+from gnomon_schemas.conversation import Conversation, Message, Part
 
 _KNOWN_ROLES: Final = ("system", "developer", "user", "assistant", "tool", "input", "output")
 _ICONS: Final = {

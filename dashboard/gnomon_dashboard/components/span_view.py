@@ -11,7 +11,7 @@ from gnomon_collector.store.queries.trace import Event, Score, SpanDetail
 from gnomon_dashboard import units
 from gnomon_dashboard.components.conversation import conversation_view, documents_view
 from gnomon_dashboard.components.icons import icon
-from gnomon_dashboard.conversation import conversation, pretty
+from gnomon_dashboard.conversation import conversation
 
 Link = Callable[[str, str], str]
 """Makes the address of the traces with a value in a column of the Traces page."""
