@@ -12,6 +12,7 @@ from gnomon_dashboard import units
 from gnomon_dashboard.components.conversation import conversation_view, documents_view
 from gnomon_dashboard.components.icons import icon
 from gnomon_dashboard.conversation import conversation
+from gnomon_schemas.conversation import pretty
 
 Link = Callable[[str, str], str]
 """Makes the address of the traces with a value in a column of the Traces page."""
