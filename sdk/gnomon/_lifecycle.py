@@ -45,8 +45,8 @@ def init(
         release: version of the service.
         endpoint: base URL of the collector, ``http://127.0.0.1:4318`` by default.
         api_key: key with the ingest scope.
-        capture_content: ``"all"`` records prompts, answers, arguments and results; ``"redacted"`` the same with
-            personal data masked before it leaves the process; ``"none"`` only figures.
+        capture_content: ``"all"`` records prompts, answers, arguments and results; ``"redacted"`` the same
+            with personal data masked before it leaves the process; ``"none"`` only figures.
         mask: what to mask in every text that leaves the process: a function ``mask(text) -> text`` or
             patterns; see the guide on masking.
         instrument: ``"auto"`` for every installed GenAI instrumentor, ``"none"``, or ``["openai", …]``.

@@ -56,7 +56,7 @@ def sdk_settings() -> str:
             f"`{setting.name}`",
             _cell(setting.type),
             _cell(_sdk_default(setting.default)),
-            _cell("<br>".join(map(_source, setting.sources))),
+            _cell("<br>".join(map(_source, setting.sources)) or "an argument only"),
             _cell(setting.help),
         )
         for setting in SDK_SETTINGS
