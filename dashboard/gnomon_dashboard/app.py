@@ -16,7 +16,8 @@ from gnomon_collector.store.engine import Store
 from gnomon_dashboard import auth, headers, rows
 from gnomon_dashboard.components.shell import shell
 from gnomon_dashboard.context import Context, ProjectList, utc_now
-from gnomon_dashboard.pages import frame, overview, trace, traces
+from gnomon_dashboard.pages import frame
+from gnomon_dashboard.pages.catalogue import PAGES
 from gnomon_dashboard.paths import Pages
 
 _INDEX: Final = """<!DOCTYPE html>
@@ -108,11 +109,10 @@ def _dash(server: FastAPI, context: Context, auth_required: bool) -> Dash:
     )
     # callbacks go over HTTP, where the guard sees them
     dash.backend.websocket_capability = False
-    dash.layout = shell(user_menu=auth_required)
-    frame.register(dash, context)
-    overview.register(dash, context)
-    traces.register(dash)
-    trace.register(dash, context)
+    dash.layout = shell(PAGES, user_menu=auth_required)
+    frame.register(dash, context, PAGES)
+    for page in PAGES:
+        page.register(dash, context)
     logging.getLogger("dash").setLevel(logging.WARNING)
     return dash
 

@@ -22,8 +22,6 @@ CUSTOM_FROM: Final = "custom-from"
 CUSTOM_TO: Final = "custom-to"
 CUSTOM_APPLY: Final = "custom-apply"
 RANGE_LABEL: Final = "range-label"
-NAV_OVERVIEW: Final = "nav-overview"
-NAV_TRACES: Final = "nav-traces"
 SCHEME_TOGGLE: Final = "scheme-toggle"
 
 # --- overview ----------------------------------------------------------------------------------

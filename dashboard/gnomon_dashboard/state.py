@@ -15,13 +15,15 @@ are dropped: a link from elsewhere must not break a page.
 ``filter``     Traces: the grid's filter model as JSON
 ``cols``       Traces: ids of the visible columns, comma-separated
 ``span``       Trace: the selected span
+others         options of one page (`ViewState.option`), such as ``by`` for the dimension of a breakdown
 =============  ===============================================================================
 """
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import parse_qs, urlencode
@@ -53,6 +55,26 @@ _LONGEST_TEXT: Final = 500
 _MOST_VALUES: Final = 100
 _LONGEST_QUERY: Final = 50_000
 _MOST_FIELDS: Final = 1000
+_MOST_OPTIONS: Final = 20
+_OPTION_NAME: Final = re.compile(r"[a-z][a-z_]{0,23}")
+_NAMES: Final = frozenset(
+    [
+        "project",
+        "range",
+        "from",
+        "to",
+        "refresh",
+        "service",
+        "env",
+        "model",
+        "rows",
+        "q",
+        "sort",
+        "filter",
+        "cols",
+        "span",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +95,17 @@ class ViewState:
     filter: str = ""
     columns: tuple[str, ...] = ()
     span: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+    def option(self, name: str, default: str = "", allowed: Collection[str] = ()) -> str:
+        """Return a page's own option from the URL, `default` where it is not set or not `allowed`."""
+        value = dict(self.options).get(name, default)
+        return value if not allowed or value in allowed else default
+
+    def with_options(self, **values: str) -> "ViewState":
+        """Return the view with options set; an empty value removes one."""
+        merged = {**dict(self.options), **values}
+        return replace(self, options=tuple(sorted((name, value) for name, value in merged.items() if value)))
 
     @property
     def is_custom(self) -> bool:
@@ -99,6 +132,7 @@ def parse(search: str | None) -> ViewState:
         filter=_last(values, "filter"),
         columns=tuple(name for name in _last(values, "cols").split(",") if column(rows, name)),
         span=_last(values, "span"),
+        options=_options(values),
     )
 
 
@@ -118,6 +152,7 @@ def to_query(state: ViewState) -> str:
     pairs += [("rows", state.rows if state.rows != default.rows else ""), ("q", state.text)]
     pairs += [("sort", state.sort if state.sort != default.sort else ""), ("filter", state.filter)]
     pairs += [("cols", ",".join(state.columns)), ("span", state.span)]
+    pairs += state.options
     query = urlencode([(name, value) for name, value in pairs if value])
     return f"?{query}" if query else ""
 
@@ -222,6 +257,11 @@ def _last(values: Mapping[str, list[str]], name: str) -> str:
 
 def _all(values: Mapping[str, list[str]], name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value[:_LONGEST_TEXT] for value in values.get(name, [])[:_MOST_VALUES]))
+
+
+def _options(values: Mapping[str, list[str]]) -> tuple[tuple[str, str], ...]:
+    names = [name for name in values if name not in _NAMES and _OPTION_NAME.fullmatch(name)]
+    return tuple(sorted((name, _last(values, name)[:_LONGEST_TEXT]) for name in names[:_MOST_OPTIONS]))
 
 
 def _preset(text: str) -> str:

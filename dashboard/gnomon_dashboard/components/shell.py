@@ -9,16 +9,13 @@ from dash import dcc, html
 from gnomon_dashboard import ids, theme
 from gnomon_dashboard.components.attributes import aria
 from gnomon_dashboard.components.icons import icon
+from gnomon_dashboard.pages.entry import Entry, in_groups
 from gnomon_dashboard.state import PRESETS, REFRESHES_S
 
-NAVIGATION: Final = (
-    (ids.NAV_OVERVIEW, "Overview", "/", "overview"),
-    (ids.NAV_TRACES, "Traces", "/traces", "traces"),
-)
 REFRESH_LABELS: Final = {0: "Off", 5: "5 s", 10: "10 s", 30: "30 s", 60: "1 min"}
 
 
-def shell(user_menu: bool = True) -> Any:
+def shell(pages: tuple[Entry, ...], user_menu: bool = True) -> Any:
     """Return the whole layout; pages are put into `ids.PAGE`."""
     return dmc.MantineProvider(
         id=ids.PROVIDER,
@@ -33,7 +30,7 @@ def shell(user_menu: bool = True) -> Any:
                 className="shell",
                 children=[
                     html.A("Skip to content", href="#content", className="skip-link"),
-                    _sidebar(user_menu),
+                    _sidebar(pages, user_menu),
                     html.Div(
                         className="main-column",
                         children=[
@@ -47,10 +44,10 @@ def shell(user_menu: bool = True) -> Any:
     )
 
 
-def _sidebar(user_menu: bool) -> Any:
-    links = [
-        dcc.Link([icon(shape, 17), html.Span(label)], id=link_id, href=href, className="nav-link")
-        for link_id, label, href, shape in NAVIGATION
+def _sidebar(pages: tuple[Entry, ...], user_menu: bool) -> Any:
+    groups = [
+        html.Div([html.Div(group, className="nav-heading"), *map(_link, listed)], className="nav-group")
+        for group, listed in in_groups(pages)
     ]
     return html.Header(
         className="sidebar",
@@ -59,11 +56,21 @@ def _sidebar(user_menu: bool) -> Any:
                 [html.Span(className="brand-mark"), html.Span("Gnomon", className="brand-name")],
                 className="brand",
             ),
-            html.Nav(links, className="nav", **aria(label="Pages")),
+            html.Nav(groups, className="nav", **aria(label="Pages")),
             html.Div(
                 className="sidebar-end", children=[_theme_button(), *([_logout()] if user_menu else [])]
             ),
         ],
+    )
+
+
+def _link(page: Entry) -> Any:
+    return dcc.Link(
+        [icon(page.shape, 17), html.Span(page.label)],
+        id=page.link_id,
+        href=page.path,
+        className="nav-link",
+        title=f"{page.label} (g {page.letter})" if page.letter else page.label,
     )
 
 

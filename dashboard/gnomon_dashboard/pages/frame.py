@@ -11,9 +11,9 @@ from gnomon_collector.errors import StoreError
 from gnomon_collector.store.queries import filters
 from gnomon_dashboard import ids, links, state
 from gnomon_dashboard.components import empty
-from gnomon_dashboard.components.shell import NAVIGATION, options
+from gnomon_dashboard.components.shell import options
 from gnomon_dashboard.context import Context, View, resolve
-from gnomon_dashboard.pages import overview, trace, traces
+from gnomon_dashboard.pages.entry import Entry, find
 from gnomon_dashboard.scripts import connect
 from gnomon_dashboard.state import ViewState
 
@@ -36,8 +36,9 @@ _CONNECTIONS: Final = {
 """Functions of assets/app.js and what they follow."""
 
 
-def register(app: Dash, context: Context) -> None:
+def register(app: Dash, context: Context, pages: tuple[Entry, ...]) -> None:
     """Add the callbacks. The URL decides; a control that was changed writes to the URL (assets/app.js)."""
+    listed = tuple(one for one in pages if one.is_listed)
 
     @app.callback(
         Output(ids.PAGE, "children"),
@@ -48,12 +49,12 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_page(path: str, search: str, shown: str | None) -> tuple[Any, Any]:
         view = state.parse(search)
-        key = page_key(path, view)
-        return (no_update, no_update) if key == shown else (page(path, view), key)
+        key = page_key(pages, path, view)
+        return (no_update, no_update) if key == shown else (page(pages, path, view), key)
 
     @app.callback(
-        *[Output(link_id, "href") for link_id, *_ in NAVIGATION],
-        *[Output(link_id, "className") for link_id, *_ in NAVIGATION],
+        *[Output(one.link_id, "href") for one in listed],
+        *[Output(one.link_id, "className") for one in listed],
         Output(ids.RANGE, "value"),
         Output(ids.RANGE_LABEL, "children"),
         Output(ids.CUSTOM_FROM, "value"),
@@ -66,7 +67,7 @@ def register(app: Dash, context: Context) -> None:
     )
     async def follow_url(search: str, path: str) -> tuple[Any, ...]:
         view = await resolve(context, search, ctx.cookies)
-        return frame_values(view, path)
+        return frame_values(listed, view, path)
 
     @app.callback(
         Output(ids.PROJECT, "data"),
@@ -97,31 +98,26 @@ def register(app: Dash, context: Context) -> None:
     _register_controls(app)
 
 
-def page_key(path: str | None, view: ViewState) -> str:
+def page_key(pages: tuple[Entry, ...], path: str | None, view: ViewState) -> str:
     """Return what names the page's layout: another key, another layout."""
-    return f"{path} {view.rows}" if (path or "/") == "/traces" else str(path)
+    entry = find(pages, path)
+    return f"{path} {entry.layout_key(view)}" if entry else str(path)
 
 
-def page(path: str | None, view: ViewState) -> Any:
+def page(pages: tuple[Entry, ...], path: str | None, view: ViewState) -> Any:
     """Return the layout of a page."""
-    path = path or "/"
-    if path == "/":
-        return overview.layout()
-    if path == "/traces":
-        return traces.layout(view)
-    if trace.trace_id_of(path):
-        return trace.layout()
-    return empty.not_found("No such page", "Use the navigation to go on.")
+    entry = find(pages, path)
+    shown = entry.layout(path or "/", view) if entry else None
+    return shown if shown is not None else empty.not_found("No such page", "Use the navigation to go on.")
 
 
-def frame_values(view: View, path: str | None) -> tuple[Any, ...]:
+def frame_values(listed: tuple[Entry, ...], view: View, path: str | None) -> tuple[Any, ...]:
     """Return where the navigation leads, and the values of the time and refresh controls."""
-    here = path or "/"
     shown = view.state
-    active = "/traces" if here.startswith("/trace") else here
+    active = find(listed, path)
     return (
-        *[links.to_page(href, shown) for _, _, href, _ in NAVIGATION],
-        *["nav-link active" if href == active else "nav-link" for _, _, href, _ in NAVIGATION],
+        *[links.to_page(one.path, shown) for one in listed],
+        *["nav-link active" if one == active else "nav-link" for one in listed],
         None if shown.is_custom else shown.range,
         _custom_label(view) if shown.is_custom else "Custom",
         *[f"{moment.astimezone(view.zone):%Y-%m-%d %H:%M:%S}" for moment in _edges(view)],

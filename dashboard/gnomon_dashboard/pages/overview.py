@@ -13,6 +13,8 @@ from gnomon_collector.store.queries.filters import Scope, Window
 from gnomon_dashboard import figures, ids, links
 from gnomon_dashboard.components import empty, outcomes, panels, tiles
 from gnomon_dashboard.context import Context, View, resolve
+from gnomon_dashboard.pages.entry import Entry
+from gnomon_dashboard.state import ViewState
 
 Answer = TypeVar("Answer")
 
@@ -73,7 +75,7 @@ _PANELS: Final = (
 """Id, title, explanation and unit of each panel, in order."""
 
 
-def layout() -> Any:
+def layout(_path: str, _view: ViewState) -> Any:
     """Return the page; its figures come by callbacks."""
     traffic, latency = tiles.placeholders(_TRAFFIC_TILES), tiles.placeholders(_LATENCY_TILES)
     return [
@@ -229,3 +231,6 @@ def _asked(ask: Callable[[Store, Scope, Window], Answer], store: Store, view: Vi
         return ask(store, view.scope, view.window)
     except StoreError as error:
         return str(error)
+
+
+PAGE: Final = Entry("/", "Overview", "Monitor", "overview", layout, register, letter="o")

@@ -12,6 +12,9 @@ from gnomon_collector.store.queries.trace_columns import Column, Rows, columns
 from gnomon_dashboard import ids
 from gnomon_dashboard.components.attributes import aria
 from gnomon_dashboard.components.icons import icon
+from gnomon_dashboard.context import Context
+from gnomon_dashboard.pages import trace
+from gnomon_dashboard.pages.entry import Entry
 from gnomon_dashboard.scripts import connect
 from gnomon_dashboard.state import ViewState
 
@@ -75,8 +78,14 @@ _CONNECTIONS: Final = {
 """Functions of assets/grid.js and what they follow."""
 
 
-def layout(view: ViewState) -> Any:
-    """Return the page for a view; rows, sort and filters are taken up from it."""
+def layout(path: str, view: ViewState) -> Any:
+    """Return the list, or the one trace that the path names."""
+    if path == "/traces":
+        return _list(view)
+    return trace.layout() if trace.trace_id_of(path) else None
+
+
+def _list(view: ViewState) -> Any:
     return html.Div(
         className="traces-page",
         children=[
@@ -103,8 +112,9 @@ def layout(view: ViewState) -> Any:
     )
 
 
-def register(app: Dash) -> None:
-    """Connect the page's controls with assets/grid.js."""
+def register(app: Dash, context: Context) -> None:
+    """Connect the page's controls with assets/grid.js, and add the callbacks of one trace."""
+    trace.register(app, context)
     for name, inputs in _CONNECTIONS.items():
         output = Output(ids.done(name), "data")
         connect(app, "gnomonGrid", name, output, *inputs, prevent_initial_call=name != "mount")
@@ -239,3 +249,16 @@ def _options() -> dict[str, Any]:
         "tooltipShowDelay": 400,
         "suppressMultiSort": True,
     }
+
+
+PAGE: Final = Entry(
+    "/traces",
+    "Traces",
+    "Explore",
+    "traces",
+    layout,
+    register,
+    under=(trace.PREFIX,),
+    letter="t",
+    layout_key=lambda view: view.rows,
+)
