@@ -58,22 +58,10 @@ _MOST_FIELDS: Final = 1000
 _MOST_OPTIONS: Final = 20
 _OPTION_NAME: Final = re.compile(r"[a-z][a-z_]{0,23}")
 _NAMES: Final = frozenset(
-    [
-        "project",
-        "range",
-        "from",
-        "to",
-        "refresh",
-        "service",
-        "env",
-        "model",
-        "rows",
-        "q",
-        "sort",
-        "filter",
-        "cols",
-        "span",
-    ]
+    {
+        *("project", "range", "from", "to", "refresh", "service", "env", "model"),
+        *("rows", "q", "sort", "filter", "cols", "span"),
+    }
 )
 
 
