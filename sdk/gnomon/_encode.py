@@ -1,9 +1,11 @@
 """Finished spans → bodies of OTLP requests that keep to a size.
 
-Runs on the background thread only. Encoding is OpenTelemetry's own; what is added is what a host
-needs: a span that cannot be encoded never takes its batch along, and requests are split by bytes.
+Runs on the background thread only. What `gnomon._wire` does not know is encoded by OpenTelemetry's own
+encoder; what is added is what a host needs: a span that cannot be encoded never takes its batch along,
+and requests are split by bytes.
 """
 
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +15,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.util.types import AnyValue
 
 from gnomon._scrub import Mask, scrub_spans
+from gnomon._wire import UnsupportedError, encode_request
 
 TRUNCATED: Final = "gnomon.truncated"
 """Attribute set to true on a span whose long values were cut to fit into a request."""
@@ -41,6 +44,10 @@ def encode(
     Yields:
         Request bodies; for each span that cannot be encoded at all, the exception instead.
     """
+    quick = _quickly(spans, resource) if mask is None else None
+    if quick is not None and len(quick) <= max_bytes:
+        yield Body(quick, spans)
+        return
     try:
         message = encode_spans([cleaned(span) for span in spans])
     except Exception as error:
@@ -57,6 +64,13 @@ def encode(
     if message.ByteSize() > max_bytes and len(spans) == 1:
         _truncate(message, max_bytes)
     yield Body(message.SerializeToString(), spans)
+
+
+def _quickly(spans: Sequence[ReadableSpan], resource: Mapping[str, str]) -> bytes | None:
+    try:
+        return encode_request(spans, resource)
+    except (UnsupportedError, ValueError, TypeError, AttributeError, OverflowError, struct.error):
+        return None
 
 
 def _halves(
