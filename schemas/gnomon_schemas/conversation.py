@@ -1,34 +1,58 @@
-"""A span's conversation, read from its attributes. Pure, and never raises on what a service sent.
+"""A span's conversation, read from its attributes in every dialect. Pure, never raises on what was sent.
 
-Read are, in this order: the messages of OpenTelemetry's GenAI conventions since 1.37
-(``gen_ai.input.messages``, ``gen_ai.output.messages``, ``gen_ai.system_instructions``;
-https://opentelemetry.io/docs/specs/semconv/gen-ai/), the indexed attributes of older instrumentations
-(``gen_ai.prompt.0.role`` and so on), the events that OTel had before (``gen_ai.user.message``,
-``gen_ai.choice``), what tools and `gnomon.observe` report, and at last the readable texts that ingest kept.
+Where a dialect keeps messages, requests and responses is what its file says (`gnomon_schemas.dialects`), so a
+new dialect needs nothing here. What their JSON means is `gnomon_schemas.messages`.
 """
 
-import json
+from __future__ import annotations
+
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Final, Protocol
 
 from gnomon_schemas import attributes as names
+from gnomon_schemas.dialects import load_dialects
+from gnomon_schemas.messages import (
+    MOST_MESSAGES,
+    Message,
+    known_messages,
+    message,
+    messages,
+    system_messages,
+)
+from gnomon_schemas.parts import Part, PartKind
+from gnomon_schemas.readable import LONGEST_PART, load_json, pretty, shown
 
-PartKind = Literal["text", "reasoning", "tool_call", "tool_result", "reference", "data"]
+__all__ = [
+    "LONGEST_PART",
+    "Conversation",
+    "Message",
+    "Part",
+    "PartKind",
+    "SpanEvent",
+    "messages",
+    "parse_conversation",
+    "pretty",
+]
 
-LONGEST_PART: Final = 40_000
-MOST_MESSAGES: Final = 400
-_ESCAPE: Final = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
-_INDEXED: Final = re.compile(
+_FLAT: Final = re.compile(
     r"^(?:gen_ai\.(?P<side>prompt|completion)|llm\.(?P<oi>input|output)_messages)\.(?P<number>\d{1,4})\.(?P<path>.+)$"
 )
+_DEEPEST: Final = 20
 _OLD_EVENTS: Final = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
     "gen_ai.assistant.message": "assistant",
     "gen_ai.tool.message": "tool",
 }
+_CHOICE: Final = "gen_ai.choice"
+# What frameworks put around the input and the output of a step.
+_WRAPPERS: Final = ("inputs", "outputs", "output", "result", "final_result")
+_BESIDE: Final = frozenset(("tags", "metadata", "kwargs", "args"))
+
+Messages = tuple[Message, ...]
 
 
 class SpanEvent(Protocol):
@@ -41,29 +65,11 @@ class SpanEvent(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of a message: `title` names a tool or what a reference is, `body` is text or pretty JSON."""
-
-    kind: PartKind
-    body: str
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message. `role` is system, user, assistant, tool, or whatever the service says."""
-
-    role: str
-    parts: tuple[Part, ...]
-    finish_reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Conversation:
     """What went in and what came out."""
 
-    input: tuple[Message, ...]
-    output: tuple[Message, ...]
+    input: Messages
+    output: Messages
 
 
 def parse_conversation(
@@ -81,263 +87,276 @@ def parse_conversation(
         attributes: of the span, values as text or JSON (`spans.attributes`)
         dialect: id of the span's dialect (`spans.dialect`)
         kind: of the span, as in `spans.kind`
-        events: of the span, by time
+        events: of the span, and its log records, by time
         input_text: `spans.input_text`, shown when nothing else is there
         output_text: `spans.output_text`, likewise
     """
-    old_in, old_out = _from_indexed(attributes)
-    event_in, event_out = _from_events(events)
-    system = _system(attributes.get(names.SYSTEM_INSTRUCTIONS, ""))
+    span = _Span(attributes, dialect, kind)
+    event_in, event_out = _from_events((*events, *_listed_events(attributes)))
+    flat_in, flat_out = _from_flat(attributes)
+    run_in, run_out = _whole_run(attributes)
     given = _first(
-        messages(attributes.get(names.INPUT_MESSAGES, ""), "user"),
-        old_in,
-        event_in,
-        _single(
-            "tool" if kind == "tool" else "input",
-            attributes.get(names.TOOL_CALL_ARGUMENTS) or attributes.get(names.INPUT, ""),
-        ),
-        _single("user", input_text),
-    )
+        span.read("input_messages", span.given_by), flat_in, event_in, run_in, span.known("request", "user"),
+        span.of_step("input", span.given_by), span.of_step("request", span.given_by),
+        _text("user", attributes.get("gen_ai.retrieval.query.text", input_text)),
+    )  # fmt: skip
     answered = _first(
-        messages(attributes.get(names.OUTPUT_MESSAGES, ""), "assistant"),
-        old_out,
-        event_out,
-        _single("output", attributes.get(names.TOOL_CALL_RESULT) or attributes.get(names.OUTPUT, "")),
-        _single("assistant", output_text),
-    )
-    return Conversation(input=(*_without_repeat(system, given), *given), output=answered)
+        span.read("output_messages", span.said_by), flat_out, event_out, run_out, _of_ai_sdk(attributes),
+        _without_system(span.known("response", "assistant")), span.of_step("output", span.said_by),
+        span.of_step("response", span.said_by), _text("assistant", output_text),
+    )  # fmt: skip
+    system = _system(attributes.get(names.SYSTEM_INSTRUCTIONS, "")) or span.instructions()
+    return _named(Conversation(input=(*_without_repeat(system, given), *given), output=answered))
 
 
-def messages(text: str, default_role: str) -> tuple[Message, ...]:
-    """Return the messages of a JSON attribute; text that is no JSON becomes one message."""
-    if not text:
+class _Span:
+    """The attributes of a span, by the fields of its dialect."""
+
+    def __init__(self, attributes: Mapping[str, str], dialect: str, kind: str) -> None:
+        self._attributes = attributes
+        self._dialect = dialect
+        self._is_call = kind in ("generation", "embedding")
+        self.given_by = "user" if self._is_call else "tool" if kind == "tool" else "input"
+        self.said_by = "assistant" if self._is_call else "output"
+
+    def _texts(self, field: str) -> Iterator[str]:
+        sources = _sources(self._dialect).get(field, ())
+        return (text for source in sources if (text := self._attributes.get(source, "")))
+
+    def read(self, field: str, role: str) -> Messages:
+        """Messages of a field that has nothing else."""
+        return _first(*(messages(_unquoted(text), role) for text in self._texts(field)))
+
+    def known(self, field: str, role: str) -> Messages:
+        """Messages in a request or response, which may have none."""
+        return _first(*(known_messages(load_json(text), role) for text in self._texts(field)))
+
+    def of_step(self, field: str, role: str) -> Messages:
+        """What went into a step or came out of it, whatever it is."""
+        if field == "request" and self._is_call:  # parameters of the call, without messages
+            return ()
+        return _first(*(_of_step(text, role) for text in self._texts(field)))
+
+    def instructions(self) -> Messages:
+        """The system prompt, where the request alone has it."""
+        for text in (*self._texts("request"), *self._texts("input")):
+            found = known_messages(load_json(text), "user") if '"system' in text or '"instr' in text else ()
+            if system := tuple(each for each in found if each.role == "system"):
+                return system
         return ()
-    loaded = load_json(text)
-    if loaded is None:
-        return _single(default_role, text)
-    items = loaded if isinstance(loaded, list) else [loaded]
-    return tuple(_message(item, default_role) for item in items[:MOST_MESSAGES])
 
 
-def pretty(value: object) -> str:
-    """Return JSON indented and without escapes; a text that holds JSON likewise, another text as it is."""
-    if isinstance(value, str):
-        loaded = load_json(value)
-        return pretty(loaded) if isinstance(loaded, (dict, list)) else _bounded(unescaped(value))
-    try:
-        return _bounded(_printable(json.dumps(value, ensure_ascii=False, indent=2)))
-    except (ValueError, RecursionError):
-        return _bounded(_printable(str(value)))
+@cache
+def _sources(dialect: str) -> Mapping[str, tuple[str, ...]]:
+    """Return where the fields of a conversation stand: first in the dialect's own names, then in any's."""
+    wanted = ("input_messages", "output_messages", "request", "response", "input", "output")
+    listed = load_dialects()
+    own = [each.own_fields for each in listed if each.id == dialect]
+    mine = [each.fields for each in listed if each.id == dialect]
+    found = [*own, *mine, *(each.fields for each in listed)]
+    return {
+        field: tuple(dict.fromkeys(name for fields in found for name in fields.get(field, ())))
+        for field in wanted
+    }
 
 
-def load_json(text: str) -> Any:
-    """Return what a JSON text stands for, or None where it is no JSON."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def unescaped(text: str) -> str:
-    """Return the text with ``\\uXXXX`` escapes as letters: what broken JSON needs to be readable."""
-    return _printable(_ESCAPE.sub(_letters, text))
-
-
-def _letters(match: re.Match[str]) -> str:
-    return bytes.fromhex(match.group().replace("\\u", "")).decode("utf-16-be", "replace")
-
-
-def _printable(text: str) -> str:
-    """Without lone surrogates, which no response can carry."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _bounded(text: str) -> str:
-    rest = len(text) - LONGEST_PART
-    return text if rest <= 0 else f"{text[:LONGEST_PART]}\n… and {rest:,} more characters"
-
-
-def _first(*candidates: tuple[Message, ...]) -> tuple[Message, ...]:
+def _first(*candidates: Messages) -> Messages:
     return next((found for found in candidates if found), ())
 
 
-def _single(role: str, text: str) -> tuple[Message, ...]:
-    return (Message(role, (_readable(text),)),) if text else ()
+def _text(role: str, text: str) -> Messages:
+    return messages(text, role) if text else ()
 
 
-def _readable(text: str) -> Part:
-    is_json = text.lstrip()[:1] in ("{", "[") and load_json(text) is not None
-    return Part("data", pretty(text)) if is_json else Part("text", _bounded(unescaped(text)))
-
-
-def _without_repeat(system: tuple[Message, ...], given: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Some SDKs report the system prompt both on its own and as the first message."""
-    return () if any(message.role == "system" for message in given) else system
-
-
-def _system(text: str) -> tuple[Message, ...]:
-    if not text:
-        return ()
-    loaded = load_json(text)
-    if isinstance(loaded, list) and any(isinstance(item, dict) and "role" in item for item in loaded):
-        return messages(text, "system")
-    parts = tuple(_parts(loaded)) if isinstance(loaded, list) else ()
-    return (Message("system", parts or (Part("text", _bounded(unescaped(_plain(loaded, text)))),)),)
-
-
-def _plain(loaded: object, text: str) -> str:
+def _unquoted(text: str) -> str:
+    """A text in JSON's quotes, as MLflow has it, without them."""
+    loaded = load_json(text) if text.startswith('"') else None
     return loaded if isinstance(loaded, str) else text
 
 
-def _message(item: object, default_role: str) -> Message:
-    if not isinstance(item, dict):
-        return Message(default_role, (_readable(item if isinstance(item, str) else pretty(item)),))
-    nested = item.get("message")
-    inner: dict[str, Any] = nested if isinstance(nested, dict) else item
-    parts = tuple(_parts(inner.get("parts", inner.get("content"))))
-    calls = tuple(_tool_call(call) for call in _dicts(inner.get("tool_calls")))
-    role = str(inner.get("role") or default_role)
-    if not parts and not calls:
-        leftover = {key: value for key, value in inner.items() if key not in ("role", "content", "parts")}
-        parts = (Part("data", pretty(leftover)),) if leftover else ()
-    return Message(_printable(role)[:60], parts + calls, _finish(item))
+def _of_step(text: str, role: str) -> Messages:
+    value = _unwrapped(load_json(text))
+    if isinstance(value, str):
+        return (Message(role, (Part("text", shown(value)),)),) if value else ()
+    said_by = "assistant" if role in ("output", "assistant") else "user"
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return messages(text, role)
+    if isinstance(value, dict | list):
+        return known_messages(value, said_by) or (Message(role, (Part("data", pretty(value)),)),)
+    return (Message(role, (Part("text", shown(text)),)),)
 
 
-def _finish(item: Mapping[str, Any]) -> str:
-    return str(item.get("finish_reason") or "")[:60]
+def _unwrapped(value: Any) -> Any:
+    """What a framework's own envelope holds: {"inputs": …, "tags": …, "kwargs": …}."""
+    if not isinstance(value, dict):
+        return value
+    inner = [name for name in value if name in _WRAPPERS]
+    return value[inner[0]] if len(inner) == 1 and value.keys() - {inner[0]} <= _BESIDE else value
 
 
-def _parts(content: object) -> Iterable[Part]:
-    if isinstance(content, list):
-        return [_part(item) for item in content[:MOST_MESSAGES]]
-    if isinstance(content, str):
-        return [_text_part(content)] if content else []
-    return [] if content is None else [Part("data", pretty(content))]
+# --- the system prompt --------------------------------------------------------------------------
 
 
-def _text_part(text: str) -> Part:
-    return Part("text", _bounded(_printable(text)))
+def _system(text: str) -> Messages:
+    return system_messages(load_json(text), text) if text else ()
 
 
-def _part(item: object) -> Part:
-    if not isinstance(item, dict):
-        return _text_part(item) if isinstance(item, str) else Part("data", pretty(item))
-    kind = str(item.get("type", ""))
-    if kind in ("text", "input_text", "output_text", "refusal"):
-        return _text_part(_joined(item.get("content", item.get("text", item.get("refusal")))))
-    if kind in ("reasoning", "thinking"):
-        return Part(
-            "reasoning",
-            _bounded(_printable(_joined(item.get("content", item.get("thinking", item.get("summary")))))),
-        )
-    if kind in ("tool_call", "function_call", "tool_use", "server_tool_call"):
-        return _tool_call(item)
-    if kind in ("tool_call_response", "tool_result", "function_call_output", "server_tool_call_response"):
-        return _tool_result(item)
-    return _reference(kind, item) or Part("data", pretty(item))
+def _without_repeat(system: Messages, given: Messages) -> Messages:
+    """Some SDKs report the system prompt both on its own and as the first message."""
+    said = {_words(each) for each in given if each.role in ("system", "developer")}
+    return tuple(each for each in system if _words(each) not in said)
 
 
-def _joined(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else pretty(value)
+def _without_system(answered: Messages) -> Messages:
+    """Some providers repeat the instructions in the response."""
+    return tuple(each for each in answered if each.role != "system")
 
 
-def _tool_call(item: Mapping[str, Any]) -> Part:
-    function = item.get("function")
-    call = function if isinstance(function, dict) else item
-    arguments = call.get("arguments", call.get("input", call.get("server_tool_call")))
-    return Part(
-        "tool_call",
-        "" if arguments is None else pretty(arguments),
-        _printable(str(call.get("name") or "tool"))[:120],
-    )
+def _words(said: Message) -> str:
+    return " ".join(said.text.split())
 
 
-def _tool_result(item: Mapping[str, Any]) -> Part:
-    result = next((item[key] for key in ("response", "result", "content", "output") if key in item), None)
-    return Part(
-        "tool_result",
-        "" if result is None else pretty(result),
-        _printable(str(item.get("id") or item.get("call_id") or ""))[:120],
-    )
+# --- attributes by index ------------------------------------------------------------------------
 
 
-def _reference(kind: str, item: Mapping[str, Any]) -> Part | None:
-    """Images, audio and files are named, never shown: a page must fetch nothing that a prompt names."""
-    if kind in ("blob", "image", "input_image", "image_url", "uri", "file", "input_audio", "document"):
-        modality = str(item.get("modality") or item.get("mime_type") or kind).replace("image_url", "image")
-        return Part("reference", _described(item), _printable(modality)[:60])
-    return None
-
-
-def _described(item: Mapping[str, Any]) -> str:
-    target = item.get("uri") or item.get("url") or item.get("file_id") or item.get("image_url")
-    if isinstance(target, dict):
-        target = target.get("url")
-    if isinstance(target, str) and not target.startswith("data:"):
-        return _printable(target)[:500]
-    inline = next(
-        (value for value in (target, item.get("content"), item.get("data")) if isinstance(value, str)), ""
-    )
-    return f"inline, about {len(inline) * 3 // 4:,} bytes" if inline else "no content sent"
-
-
-def _dicts(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-# --- older shapes -------------------------------------------------------------------------------
-
-
-def _from_indexed(attributes: Mapping[str, str]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    sides: dict[str, dict[int, dict[str, str]]] = {"in": {}, "out": {}}
+def _from_flat(attributes: Mapping[str, str]) -> tuple[Messages, Messages]:
+    sides: dict[str, dict[int, dict[str, Any]]] = {"in": {}, "out": {}}
     for name, value in attributes.items():
-        if match := _INDEXED.match(name):
+        if match := _FLAT.match(name):
             side = "in" if match["side"] == "prompt" or match["oi"] == "input" else "out"
-            fields = sides[side].setdefault(int(match["number"]), {})
-            fields[match["path"].removeprefix("message.")] = value
-    return _indexed_side(sides["in"], "user"), _indexed_side(sides["out"], "assistant")
+            tree = sides[side].setdefault(int(match["number"]), {})
+            _plant(tree, match["path"].removeprefix("message.").split(".", _DEEPEST), value)
+    return _flat_side(sides["in"], "user"), _flat_side(sides["out"], "assistant")
 
 
-def _indexed_side(numbered: Mapping[int, Mapping[str, str]], default_role: str) -> tuple[Message, ...]:
-    return tuple(
-        _indexed_message(numbered[number], default_role) for number in sorted(numbered)[:MOST_MESSAGES]
-    )
+def _plant(tree: dict[str, Any], path: Sequence[str], value: str) -> None:
+    """Set a value in a tree of dicts; where a value and a branch meet, the branch stays."""
+    for step in path[:-1]:
+        branch = tree.get(step)
+        if not isinstance(branch, dict):
+            branch = tree[step] = {}
+        tree = branch
+    tree.setdefault(path[-1], value)
 
 
-def _indexed_message(fields: Mapping[str, str], default_role: str) -> Message:
-    content = fields.get("content", "")
-    loaded = load_json(content) if content[:1] == "[" else None
-    parts = list(_parts(loaded if isinstance(loaded, list) else content))
-    prefixes = sorted(
-        {match[0] for name in fields if (match := re.match(r"(?:message\.)?tool_calls\.\d+\.", name))}
-    )
-    for prefix in prefixes:
-        call = {name.removeprefix(prefix).removeprefix("tool_call.").removeprefix("function."): value
-                for name, value in fields.items() if name.startswith(prefix)}  # fmt: skip
-        parts.append(_tool_call(call))
-    return Message(
-        _printable(fields.get("role", default_role))[:60], tuple(parts), fields.get("finish_reason", "")[:60]
-    )
+def _flat_side(numbered: Mapping[int, dict[str, Any]], role: str) -> Messages:
+    items = [_with_lists(numbered[number]) for number in sorted(numbered)[:MOST_MESSAGES]]
+    return known_messages([item if "role" in item else {"role": role, **item} for item in items], role)
 
 
-def _from_events(events: Sequence[SpanEvent]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+def _with_lists(tree: Any) -> Any:
+    """A tree in which dicts with numbers for keys are lists."""
+    if not isinstance(tree, dict):
+        return tree
+    members = {key: _with_lists(value) for key, value in list(tree.items())[:MOST_MESSAGES]}
+    if members and all(key.isdigit() for key in members):
+        return [members[key] for key in sorted(members, key=int)]
+    return members
+
+
+# --- events and log records ---------------------------------------------------------------------
+
+
+def _from_events(events: Iterable[SpanEvent]) -> tuple[Messages, Messages]:
     given: list[Message] = []
     answered: list[Message] = []
-    for event in events[:MOST_MESSAGES]:
+    for event in list(events)[:MOST_MESSAGES]:
         if event.name in _OLD_EVENTS:
             given.append(_event_message(event, _OLD_EVENTS[event.name]))
-        elif event.name == "gen_ai.choice":
+        elif event.name == _CHOICE:
             answered.append(_event_message(event, "assistant"))
-        elif event.name == "gen_ai.content.prompt":
-            given.extend(messages(event.attributes.get("gen_ai.prompt", ""), "user"))
-        elif event.name == "gen_ai.content.completion":
-            answered.extend(messages(event.attributes.get("gen_ai.completion", ""), "assistant"))
+        else:
+            given.extend(_event_side(event, ("gen_ai.input.messages", "gen_ai.prompt"), "user"))
+            answered.extend(_event_side(event, ("gen_ai.output.messages", "gen_ai.completion"), "assistant"))
+            given[:0] = _without_repeat(
+                _system(event.attributes.get(names.SYSTEM_INSTRUCTIONS, "")), tuple(given)
+            )
     return tuple(given), tuple(answered)
+
+
+def _event_side(event: SpanEvent, sources: Sequence[str], role: str) -> Messages:
+    return _first(*(messages(event.attributes.get(name, ""), role) for name in sources))
 
 
 def _event_message(event: SpanEvent, role: str) -> Message:
     item: dict[str, Any] = {
-        key: loaded if isinstance(loaded := load_json(value), (dict, list)) else value
+        key: loaded if isinstance(loaded := load_json(value), dict | list) else value
         for key, value in event.attributes.items()
+        if not key.startswith(("gen_ai.", "event."))
     }
-    return _message({"role": role} | item, role)
+    body = item.pop("body", None)
+    return message({"role": role} | (body if isinstance(body, dict) else {}) | item, role)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    name: str
+    attributes: Mapping[str, str]
+
+
+def _listed_events(attributes: Mapping[str, str]) -> list[_Listed]:
+    """The events that Logfire and pydantic-ai (v1) keep in an attribute."""
+    text = attributes.get("events") or attributes.get("all_messages_events", "")
+    loaded = load_json(text) if "gen_ai." in text else None
+    if not isinstance(loaded, list):
+        return []
+    return [
+        _Listed(str(item.get("event.name", "")), {key: _as_text(value) for key, value in item.items()})
+        for item in loaded
+        if isinstance(item, dict)
+    ]
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else pretty(value)
+
+
+# --- shapes of one framework --------------------------------------------------------------------
+
+
+def _whole_run(attributes: Mapping[str, str]) -> tuple[Messages, Messages]:
+    """An agent's whole run, of which pydantic-ai has one list: what it answered is the last message."""
+    said = messages(attributes.get("pydantic_ai.all_messages", ""), "user")
+    answers = bool(said) and said[-1].role == "assistant"
+    return (said[:-1], said[-1:]) if answers else (said, ())
+
+
+def _of_ai_sdk(attributes: Mapping[str, str]) -> Messages:
+    """The answer of the AI SDK (Vercel), which has an attribute for each kind of part."""
+    said = {
+        name: attributes.get(f"ai.response.{name}", "")
+        for name in ("reasoning", "text", "object", "toolCalls")
+    }
+    calls = load_json(said["toolCalls"])
+    content = [
+        *([{"type": "reasoning", "text": said["reasoning"]}] if said["reasoning"] else []),
+        *([{"type": "text", "text": said["text"]}] if said["text"] else []),
+        *([load_json(said["object"]) or said["object"]] if said["object"] else []),
+    ]
+    item = {"role": "assistant", "content": content, "tool_calls": calls if isinstance(calls, list) else []}
+    reason = {"finish_reason": attributes.get("ai.response.finishReason", "")}
+    return (message(item | reason, "assistant"),) if content or item["tool_calls"] else ()
+
+
+# --- tools --------------------------------------------------------------------------------------
+
+
+def _named(talk: Conversation) -> Conversation:
+    """Results carry the id of the call alone: give them the tool's name."""
+    called = {
+        part.call_id: part.title
+        for each in (*talk.input, *talk.output)
+        for part in each.parts
+        if part.kind == "tool_call" and part.call_id
+    }
+    return Conversation(_with_names(talk.input, called), _with_names(talk.output, called))
+
+
+def _with_names(said: Messages, called: Mapping[str, str]) -> Messages:
+    return tuple(replace(each, parts=tuple(_with_name(part, called) for part in each.parts)) for each in said)
+
+
+def _with_name(part: Part, called: Mapping[str, str]) -> Part:
+    if part.kind != "tool_result" or part.title or part.call_id not in called:
+        return part
+    return replace(part, title=called[part.call_id])

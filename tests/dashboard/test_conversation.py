@@ -56,8 +56,8 @@ def test_messages_of_the_genai_conventions() -> None:
     talk = of(gen_ai__input__messages=json.dumps(given_messages), gen_ai__output__messages=json.dumps(answer))
     assert [message.role for message in talk.input] == ["system", "user", "assistant", "tool"]
     assert talk.input[1].parts == (Part("text", "Привет"),)
-    assert talk.input[2].parts == (Part("tool_call", '{\n  "q": "обувь"\n}', "find"),)
-    assert talk.input[3].parts == (Part("tool_result", '{\n  "n": 2\n}', "c1"),)
+    assert talk.input[2].parts == (Part("tool_call", '{\n  "q": "обувь"\n}', "find", "c1"),)
+    assert talk.input[3].parts == (Part("tool_result", '{\n  "n": 2\n}', "find", "c1"),)
     assert talk.output == (Message("assistant", (Part("text", "Two."),), "stop"),)
 
 
@@ -86,9 +86,9 @@ def test_openai_shaped_messages_and_images_by_reference() -> None:
     user, assistant = of(gen_ai__input__messages=json.dumps(given_messages)).input
     assert [part.kind for part in user.parts] == ["text", "reference", "reference", "reference"]
     assert "AAAA" not in user.parts[1].body
-    assert "3,01" in user.parts[1].body
+    assert user.parts[1].body == "inline, about 3,000 bytes"
     assert user.parts[2].body == "https://shop.example/shoe.png"
-    assert assistant.parts == (Part("tool_call", '{\n  "a": "в"\n}', "f"),)
+    assert assistant.parts == (Part("tool_call", '{\n  "a": "в"\n}', "f", "c"),)
 
 
 def test_indexed_attributes_of_older_instrumentations() -> None:
