@@ -14,6 +14,7 @@ from typing import Final
 
 from gnomon_schemas import attributes, bodies
 from gnomon_schemas.dialects import FIELDS, Dialect, load_dialects, with_trait
+from gnomon_schemas.language import language
 from gnomon_schemas.otlp import DDL_SLOTS, JSON_KEY
 from gnomon_schemas.prices import COST_USD, PRICE_ARRAYS
 from gnomon_schemas.recognition import fields_select, kind_by_operation
@@ -77,19 +78,6 @@ CANCELLED_ERRORS: Final = (
     "ClientDisconnect",
 )
 KNOWN_STATUS: Final = ("ok", "error", "cancelled")
-SCRIPTS: Final = {
-    r"[\x{3040}-\x{30FF}]": "ja",
-    r"[\x{AC00}-\x{D7AF}]": "ko",
-    r"[\x{4E00}-\x{9FFF}]": "zh",
-    "[іїєґІЇЄҐ]": "uk",
-    r"[\x{0400}-\x{04FF}]": "ru",
-    r"[\x{0590}-\x{05FF}]": "he",
-    r"[\x{0600}-\x{06FF}]": "ar",
-    r"[\x{0370}-\x{03FF}]": "el",
-    r"[\x{0900}-\x{097F}]": "hi",
-}
-"""Scripts that tell a language, the first that occurs wins."""
-
 _SAID_FIELDS: Final = (
     *(
         "operation",
@@ -342,12 +330,6 @@ _CHOICES: Final = f"""\
         f_output != '', f_output, f_output_messages != '', f_output_messages, f_response) AS whole_output"""
 
 
-def _language(text: str) -> str:
-    """SQL for a language told by its script; empty for Latin script, which many languages share."""
-    cases = ", ".join(f"match({text}, {quoted(script)}), {quoted(code)}" for script, code in SCRIPTS.items())
-    return f"if(isValidASCII({text}), '', multiIf({cases}, ''))"
-
-
 def _decoded(text: str) -> str:
     """SQL for a text in which JSON's escapes are letters again: half of the SDKs send no other Cyrillic."""
     return (
@@ -461,7 +443,7 @@ project,
     toUInt16OrNull(f_attempt) AS attempt,
     f_fallback_of AS fallback_of,
     f_fallback_reason AS fallback_reason,
-    {_language("input_text")} AS language,
+    {language("input_text")} AS language,
     input_text, output_text,
     if(f_retrieval_query = '' AND kind = 'retrieval', input_text, f_retrieval_query) AS retrieval_query,
     {_DOCUMENTS} AS documents,

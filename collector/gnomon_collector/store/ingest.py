@@ -197,7 +197,7 @@ def mark_duplicates(store: Store, batch: Batch, project: str) -> set[datetime]:
         that changed: a run that was cut off may have changed them already.
     """
     minutes = with_neighbours(batch.minutes)
-    rows = store.query(_CALLS_SEEN_TWICE, {"project": project, "minutes": minutes, **_received(batch)}).rows
+    rows = store.query(_CALLS_SEEN_TWICE, {"project": project, "minutes": minutes, **received_between(batch)}).rows
     calls = [_call(row) for row in rows]
     changed = sorted(changed_duplicates(calls, _parents_between(store, project, minutes, calls)).items())
     for start in range(0, len(changed), _KEYS_PER_UPDATE):
@@ -308,10 +308,11 @@ def _minute(time_ns: int) -> datetime:
 
 
 def _scope(batch: Batch) -> dict[str, object]:
-    return {"projects": list(batch.projects), "minutes": with_neighbours(batch.minutes), **_received(batch)}
+    return {"projects": list(batch.projects), "minutes": with_neighbours(batch.minutes), **received_between(batch)}
 
 
-def _received(batch: Batch) -> dict[str, object]:
+def received_between(batch: Batch) -> dict[str, object]:
+    """Return the parameters that tell which rows came with a batch: by when they were received."""
     return {
         "first_received_at_ns": batch.first_received_at_ns,
         "last_received_at_ns": batch.last_received_at_ns,
