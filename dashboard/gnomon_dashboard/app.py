@@ -13,7 +13,7 @@ from starlette.middleware.sessions import SessionMiddleware
 
 from gnomon_collector.store import access
 from gnomon_collector.store.engine import Store
-from gnomon_dashboard import auth, headers, rows
+from gnomon_dashboard import auth, headers, panel_routes, rows
 from gnomon_dashboard.components.shell import shell
 from gnomon_dashboard.context import Context, ProjectList, utc_now
 from gnomon_dashboard.pages import frame
@@ -85,6 +85,7 @@ def create_dashboard(
     context = Context(store, ProjectList(store), endpoint, now)
     accounts = StoreAccounts(store)
     rows.add_routes(server, context)
+    panel_routes.add_routes(server, context, [panel for page in PAGES for panel in page.panels])
     auth.add_routes(server, accounts, auth.LoginThrottle())
     dash = _dash(server, context, auth_required)
     _add_middleware(server, dash, accounts, secret, auth_required, secure_cookies)

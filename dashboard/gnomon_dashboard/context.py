@@ -64,6 +64,7 @@ class View:
     window: Window
     zone: tzinfo
     scheme: Scheme
+    path: str = "/"
 
     @property
     def scope(self) -> Scope:
@@ -76,7 +77,11 @@ class View:
 
 
 async def resolve(
-    context: Context, search: str | None, cookies: Mapping[str, str], scheme: object = None
+    context: Context,
+    search: str | None,
+    cookies: Mapping[str, str],
+    scheme: object = None,
+    path: str | None = None,
 ) -> View:
     """Return the view of a request.
 
@@ -84,6 +89,7 @@ async def resolve(
         search: the URL's query string.
         cookies: those of the request; they carry the viewer's time zone and colour scheme.
         scheme: the colour scheme when the page has changed it since it was loaded.
+        path: of the page.
     """
     parsed = state.parse(search)
     known = await context.projects.get() if not parsed.project else ()
@@ -94,6 +100,7 @@ async def resolve(
         window=state.window(parsed, context.now()),
         zone=zone_of(cookies),
         scheme=scheme_of(cookies, scheme),
+        path=path or "/",
     )
 
 

@@ -66,11 +66,11 @@ def latency_over_time(series: LatencySeries, canvas: Canvas) -> Figure:
     for (q, name), colour in zip(QUANTILES, canvas.palette.quantiles, strict=True):
         values = [quantile_ms(by_time.get(time, ()), q) for time in times]
         traces.append(
-            _line(name, _local(times, canvas), values, colour)
+            line(name, local_times(times, canvas), values, colour)
             | {"customdata": [units.duration(value) for value in values], "hovertemplate": "%{customdata}"}
         )
-    layout = _layout(canvas)
-    layout["yaxis"] |= {"rangemode": "tozero", **_duration_ticks(_highest(traces))}
+    layout = base_layout(canvas)
+    layout["yaxis"] |= {"rangemode": "tozero", **duration_ticks(highest(traces))}
     return {"data": traces, "layout": layout}
 
 
@@ -96,7 +96,7 @@ def latency_distribution(series: LatencySeries, canvas: Canvas) -> Figure:
         "hovertemplate": "%{customdata[0]}<br><b>%{y:,}</b> calls (%{customdata[1]})<extra></extra>",
         "name": "calls",
     }
-    layout = _layout(canvas)
+    layout = base_layout(canvas)
     layout |= {"bargap": 0.08, "showlegend": False, "hovermode": "closest"}
     layout["xaxis"] |= {
         "type": "linear",
@@ -114,26 +114,26 @@ def success_over_time(series: TrafficSeries, canvas: Canvas) -> Figure:
     """Return the success rate per bucket, and the number of failed calls as bars."""
     by_time = dict(series.buckets)
     times = canvas.window.buckets()
-    local = _local(times, canvas)
+    local = local_times(times, canvas)
     rates = [_rate(by_time.get(time)) for time in times]
     failed = [by_time[time].errors if time in by_time else 0 for time in times]
     palette = canvas.palette
-    rate_line = _line("success rate", local, rates, palette.good) | {
+    rate_line = line("success rate", local, rates, palette.good) | {
         "hovertemplate": "%{y:.2f} %",
         "fill": "tozeroy",
-        "fillcolor": _faint(palette.good),
+        "fillcolor": faint(palette.good),
     }
     failures = {
         "type": "bar",
         "name": "failed calls",
-        "x": _middles(times, canvas),
+        "x": middles(times, canvas),
         "y": failed,
         "yaxis": "y2",
         "marker": {"color": palette.bad},
         "opacity": 0.85,
         "hovertemplate": "%{y:,}",
     }
-    layout = _layout(canvas)
+    layout = base_layout(canvas)
     lowest = min((rate for rate in rates if rate is not None), default=0)
     layout["yaxis"] |= {"ticksuffix": " %", "range": [_floor_of_rate(lowest), 100.4], "nticks": 5}
     layout["yaxis2"] = {
@@ -192,19 +192,19 @@ def _stacked(rows: Sequence[ModelUsage], values: Mapping[int, float], canvas: Ca
     bars = [
         {
             "type": "bar",
-            "name": _short(name or "unnamed model"),
-            "x": _middles(times, canvas),
+            "name": short_name(name or "unnamed model"),
+            "x": middles(times, canvas),
             "y": [sums.get((name, time), 0) for time in times],
             "marker": {"color": colours[index % len(colours)]},
         }
         for index, name in enumerate(names)
     ]
-    layout = _layout(canvas)
+    layout = base_layout(canvas)
     layout |= {"barmode": "stack", "bargap": 0.15, "showlegend": True}
     return {"data": bars, "layout": layout}
 
 
-def _layout(canvas: Canvas) -> Figure:
+def base_layout(canvas: Canvas) -> Figure:
     palette = canvas.palette
     axis = {
         "gridcolor": palette.grid,
@@ -213,7 +213,7 @@ def _layout(canvas: Canvas) -> Figure:
         "tickfont": {"color": palette.muted, "size": 11},
         "automargin": True,
     }
-    start, end = (_naive(moment, canvas.zone) for moment in (canvas.window.start, canvas.window.end))
+    start, end = (naive_time(moment, canvas.zone) for moment in (canvas.window.start, canvas.window.end))
     return {
         "autosize": True,
         "margin": {"l": 46, "r": 12, "t": 8, "b": 30},
@@ -236,7 +236,7 @@ def _layout(canvas: Canvas) -> Figure:
     }  # fmt: skip
 
 
-def _line(name: str, x: Sequence[str], y: Sequence[float | None], colour: str) -> Figure:
+def line(name: str, x: Sequence[str], y: Sequence[float | None], colour: str) -> Figure:
     lonely = [
         value is not None
         and (index == 0 or y[index - 1] is None)
@@ -256,17 +256,17 @@ def _line(name: str, x: Sequence[str], y: Sequence[float | None], colour: str) -
     }
 
 
-def _local(times: Sequence[datetime], canvas: Canvas) -> list[str]:
-    return [_naive(time, canvas.zone) for time in times]
+def local_times(times: Sequence[datetime], canvas: Canvas) -> list[str]:
+    return [naive_time(time, canvas.zone) for time in times]
 
 
-def _middles(times: Sequence[datetime], canvas: Canvas) -> list[str]:
+def middles(times: Sequence[datetime], canvas: Canvas) -> list[str]:
     """Where bars stand: the middle of their bucket, so that a bar covers the time it counts."""
     half = timedelta(seconds=canvas.window.step_s / 2)
-    return [_naive(time + half, canvas.zone) for time in times]
+    return [naive_time(time + half, canvas.zone) for time in times]
 
 
-def _naive(moment: datetime, zone: tzinfo) -> str:
+def naive_time(moment: datetime, zone: tzinfo) -> str:
     return moment.astimezone(zone).replace(tzinfo=None).isoformat()
 
 
@@ -279,15 +279,15 @@ def _floor_of_rate(lowest: float) -> float:
     return next(floor for floor in (95, 90, 80, 50, 0) if lowest >= floor + (100 - floor) * 0.1 or floor == 0)
 
 
-def _highest(traces: Sequence[Figure]) -> float:
+def highest(traces: Sequence[Figure]) -> float:
     return max((value for trace in traces for value in trace["y"] if value is not None), default=1000.0)
 
 
-def _duration_ticks(highest_ms: float) -> Figure:
+def duration_ticks(highest_ms: float) -> Figure:
     """About five ticks at round durations, labelled with their unit."""
     step = next((tick for tick in _MILLISECOND_TICKS if highest_ms / tick <= 5), 1_000_000)
     values = [step * index for index in range(int(highest_ms // step) + 2)]
-    return {"tickvals": values, "ticktext": [_tick(value) for value in values]}
+    return {"tickvals": values, "ticktext": [duration_tick(value) for value in values]}
 
 
 def _count_ticks(highest: int) -> Figure:
@@ -298,7 +298,10 @@ def _count_ticks(highest: int) -> Figure:
 def _log_ticks(first: int, last: int) -> Figure:
     ticks = [tick for tick in _MILLISECOND_TICKS if first - 1 <= _position(tick) <= last + 1]
     thinned = ticks if len(ticks) <= 8 else [tick for tick in ticks if str(tick)[0] == "1"]
-    return {"tickvals": [_position(tick) for tick in thinned], "ticktext": [_tick(tick) for tick in thinned]}
+    return {
+        "tickvals": [_position(tick) for tick in thinned],
+        "ticktext": [duration_tick(tick) for tick in thinned],
+    }
 
 
 def _position(ms: float) -> float:
@@ -306,7 +309,7 @@ def _position(ms: float) -> float:
     return BUCKETS_PER_OCTAVE * log2(ms) + 0.5
 
 
-def _tick(ms: float) -> str:
+def duration_tick(ms: float) -> str:
     if ms == 0:
         return "0"
     if ms < 1000:
@@ -332,7 +335,7 @@ def _quantile_marks(counts: Sequence[int], palette: Palette) -> tuple[list[Figur
     return shapes, notes
 
 
-def _faint(colour: str) -> str:
+def faint(colour: str) -> str:
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.10)"
 
@@ -344,7 +347,7 @@ def _small(figure: Figure) -> bool:
     )
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """A legend entry: bounded, and no markup, since Plotly reads a few HTML tags in texts."""
     text = name if len(name) <= 26 else f"{name[:25]}…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

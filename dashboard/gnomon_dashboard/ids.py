@@ -1,6 +1,8 @@
 """Ids of the components that callbacks and our scripts (assets/*.js) name."""
 
-from typing import Final
+from typing import Any, Final
+
+from dash import ALL
 
 # --- shell -----------------------------------------------------------------------------------
 URL: Final = "url"
@@ -56,6 +58,25 @@ SPAN: Final = "span-detail"
 def state_of(panel: str) -> str:
     """Return the id of the overlay (skeleton, empty, error) of a panel."""
     return f"{panel}-state"
+
+
+ANY_OPTION: Final[dict[str, Any]] = {"type": "option", "name": ALL, "default": ALL}
+"""Every control that writes an option of a page to the URL."""
+
+
+def option(name: str, default: str) -> dict[str, str]:
+    """Return the id of a control that writes its value to the URL, unless it is the default one."""
+    return {"type": "option", "name": name, "default": default}
+
+
+def asked(panel: str) -> str:
+    """Return the id of the store in which assets/panels.js asks for a panel."""
+    return f"{panel}-asked"
+
+
+def brush_of(panel: str) -> str:
+    """Return the id of the place where a zoomed chart offers what lies in it."""
+    return f"{panel}-brush"
 
 
 def done(name: str) -> str:

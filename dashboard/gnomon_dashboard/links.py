@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from urllib.parse import quote
 
 from gnomon_dashboard import state
@@ -35,6 +36,19 @@ def to_calls(view: ViewState) -> Callable[[str, str], str]:
 def to_traces(view: ViewState) -> Callable[[str, str], str]:
     """Return what makes the address of the traces that have a value in a column, whatever the filters."""
     return _filtered(replace(kept(view), services=(), environments=(), models=()))
+
+
+def to_rows(view: ViewState, query: str) -> str:
+    """Return the address of the Traces page with a query string of its own, such as ``rows=calls``."""
+    own = state.parse(query)
+    return "/traces" + state.to_query(
+        replace(kept(view), rows=own.rows, text=own.text, sort=own.sort, filter=own.filter)
+    )
+
+
+def at(view: ViewState, start: datetime, end: datetime) -> ViewState:
+    """Return a view of another time (UTC)."""
+    return replace(view, start=start, end=end)
 
 
 def to_trace(view: ViewState, trace_id: str, span_id: str = "") -> str:

@@ -29,6 +29,8 @@ class Palette:
     neutral: str
     series: tuple[str, ...]
     quantiles: tuple[str, str, str]
+    heat: tuple[str, str, str]
+    on_series: str
 
 
 LIGHT: Final = Palette(
@@ -41,6 +43,8 @@ LIGHT: Final = Palette(
     neutral="#8a94a3",
     series=("#2563c9", "#e08a00", "#1fb0a8", "#7d2f4f", "#38457a", "#74b05e", "#8a6414", "#a88fd8"),
     quantiles=("#3aa0d0", "#2563c9", "#e08a00"),
+    heat=("#dbe7fb", "#5b93f5", "#163f82"),
+    on_series="#ffffff",
 )
 DARK: Final = Palette(
     text="#e4e8ee",
@@ -52,6 +56,8 @@ DARK: Final = Palette(
     neutral="#79849a",
     series=("#5b93f5", "#f5b13d", "#6fd8c4", "#d4636b", "#4b879b", "#c9baf7", "#8fcf6b", "#b0703a"),
     quantiles=("#6cc8f0", "#5b93f5", "#f5b13d"),
+    heat=("#1d2a40", "#3d7bea", "#d9e6fd"),
+    on_series="#0f1319",
 )
 
 MANTINE: Final[dict[str, object]] = {

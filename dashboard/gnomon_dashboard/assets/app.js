@@ -71,6 +71,16 @@
       }
       return nothing();
     },
+    // the options of a page, such as the dimension of a breakdown; the default one is not in the URL
+    options(values, controls) {
+      const changes = {};
+      (controls || []).forEach((control, index) => {
+        const next = values[index] === control.default ? null : values[index] || null;
+        if (next !== parameters().get(control.name)) changes[control.name] = next;
+      });
+      if (Object.keys(changes).length) go(changes);
+      return nothing();
+    },
     toggleScheme() {
       window.gnomonScheme.choose(window.gnomonScheme.scheme() === "dark" ? "light" : "dark");
       showScheme();

@@ -10,17 +10,41 @@ from gnomon_dashboard.components.attributes import aria, data
 from gnomon_dashboard.components.icons import icon
 
 
-def chart_panel(panel: str, title: str, hint: str, unit: str = "") -> Any:
-    """Return a panel with a chart of id `panel`; `hint` says what the figures mean."""
+def chart_panel(
+    panel: str,
+    title: str,
+    hint: str,
+    unit: str = "",
+    *,
+    asks: bool = False,
+    explore: str = "rows=calls",
+    is_wide: bool = False,
+) -> Any:
+    """Return a panel with a chart of id `panel`; `hint` says what the figures mean.
+
+    Args:
+        asks: the panel is asked for by assets/panels.js when it comes into sight.
+        explore: query string of the Traces page behind the panel; empty for none.
+    """
     chart = dcc.Graph(
         id=panel, figure=figures.blank(), config=cast(Any, figures.CONFIG), responsive=True, className="chart"
     )
-    return _panel(panel, title, hint, unit, chart)
+    return _panel(panel, title, hint, unit, chart, asks, _menu(panel, explore, is_chart=True), is_wide)
 
 
-def content_panel(panel: str, title: str, hint: str, unit: str = "") -> Any:
+def content_panel(
+    panel: str,
+    title: str,
+    hint: str,
+    unit: str = "",
+    *,
+    asks: bool = False,
+    explore: str = "rows=calls",
+    is_wide: bool = False,
+) -> Any:
     """Return a panel whose content of id `panel` is HTML."""
-    return _panel(panel, title, hint, unit, html.Div(id=panel, className="panel-content"))
+    content = html.Div(id=panel, className="panel-content", tabIndex=0)
+    return _panel(panel, title, hint, unit, content, asks, _menu(panel, explore, is_chart=False), is_wide)
 
 
 def skeleton() -> Any:
@@ -28,9 +52,10 @@ def skeleton() -> Any:
     return html.Div(dmc.Skeleton(height="100%", radius="sm"), className="overlay overlay-loading")
 
 
-def nothing(text: str = "No calls in this time range") -> Any:
-    """Return what stands in a panel that has nothing to show."""
-    return html.Div([icon("empty", 22), html.Span(text)], className="overlay")
+def nothing(text: str = "No calls in this time range", code: str = "") -> Any:
+    """Return what stands in a panel that has nothing to show; `code` is the line that would fill it."""
+    line = [html.Pre(html.Code(code), className="overlay-code")] if code else []
+    return html.Div([icon("empty", 22), html.Span(text), *line], className="overlay")
 
 
 def failed(message: str) -> Any:
@@ -47,15 +72,18 @@ def failed(message: str) -> Any:
     )
 
 
-def _panel(panel: str, title: str, hint: str, unit: str, content: Any) -> Any:
+def _panel(
+    panel: str, title: str, hint: str, unit: str, content: Any, asks: bool, menu: Any, is_wide: bool
+) -> Any:
     return html.Section(
-        className=f"panel panel-{panel}",
+        className=f"panel panel-{panel}{' panel-wide' if is_wide else ''}",
         children=[
             html.Header(
                 className="panel-head",
                 children=[
                     html.H2(title),
                     html.Span(unit, className="panel-unit"),
+                    html.Div(id=ids.brush_of(panel), className="panel-brush"),
                     dmc.Tooltip(
                         html.Button(icon("info", 14), className="hint", **aria(label=hint)),
                         label=hint,
@@ -64,9 +92,31 @@ def _panel(panel: str, title: str, hint: str, unit: str, content: Any) -> Any:
                         withArrow=True,
                         events={"hover": True, "focus": True, "touch": True},
                     ),
+                    menu,
                 ],
             ),
             html.Div([content, html.Div(skeleton(), id=ids.state_of(panel))], className="panel-body"),
+            *([dcc.Store(id=ids.asked(panel))] if asks else []),
         ],
         **aria(label=title),
+        **(data(panel=panel) if asks else {}),
+    )
+
+
+def _menu(panel: str, explore: str, *, is_chart: bool) -> Any:
+    """What every panel offers; assets/panels.js carries it out with the address as it is then."""
+    entries = [
+        ("explore", "Explore these traces", explore),
+        ("csv", "Download CSV", panel),
+        ("png", "Download PNG", panel if is_chart else ""),
+        ("sql", "Show the SQL", panel),
+    ]
+    buttons = [
+        html.Button(label, type="button", className="menu-entry", **data(action=f"panel-{name}", value=value))
+        for name, label, value in entries
+        if value
+    ]
+    return html.Details(
+        [html.Summary(icon("menu", 14), **aria(label="More")), html.Div(buttons, className="menu-entries")],
+        className="panel-menu",
     )

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from gnomon_dashboard.pages import overview, traces
+from gnomon_dashboard.pages import latency, overview, traces
 from gnomon_dashboard.pages.entry import Entry
 
 PAGES: Final[tuple[Entry, ...]] = (
     overview.PAGE,
+    latency.PAGE,
     traces.PAGE,
 )

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 from dash import Dash
 
 from gnomon_dashboard.context import Context
+from gnomon_dashboard.pages.panel import Panel
 from gnomon_dashboard.state import ViewState
 
 Group: TypeAlias = Literal["Monitor", "Explore", "Quality", "Setup"]
@@ -28,6 +29,7 @@ class Entry:
         letter: the key that opens the page after ``g``; empty for none.
         is_listed: False keeps the page out of the navigation: it is reached by links.
         layout_key: what of the view makes another layout; the same key leaves the page as it stands.
+        panels: the page's panels: their SQL and CSV are served for them.
     """
 
     path: str
@@ -40,6 +42,7 @@ class Entry:
     letter: str = ""
     is_listed: bool = True
     layout_key: Callable[[ViewState], str] = lambda _view: ""
+    panels: tuple[Panel, ...] = ()
 
     @property
     def link_id(self) -> str:

@@ -32,8 +32,17 @@ _CONNECTIONS: Final = {
         State(ids.CUSTOM_TO, "value"),
     ),
     "toggleScheme": (Input(ids.SCHEME_TOGGLE, "n_clicks"),),
+    "options": (Input(ids.ANY_OPTION, "value"), State(ids.ANY_OPTION, "id")),
 }
 """Functions of assets/app.js and what they follow."""
+_PANELS_FOLLOW: Final = (
+    Input(ids.PAGE_KEY, "data"),
+    Input(ids.URL, "search"),
+    Input(ids.REFRESH_TIMER, "n_intervals"),
+    Input(ids.REFRESH_NOW, "n_clicks"),
+    Input(ids.SCHEME, "data"),
+)
+"""When assets/panels.js asks for the panels in sight."""
 
 
 def register(app: Dash, context: Context, pages: tuple[Entry, ...]) -> None:
@@ -151,3 +160,4 @@ def _register_controls(app: Dash) -> None:
     """Connect controls with assets/app.js, which writes to the URL: for a callback that would be a circle."""
     for name, inputs in _CONNECTIONS.items():
         connect(app, "gnomon", name, *inputs, prevent_initial_call=True)
+    connect(app, "gnomonPanels", "follow", *_PANELS_FOLLOW)

@@ -1,0 +1,230 @@
+"""What makes calls slow or fail: errors by class, retries and fallbacks, examples, where the time of a request goes."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from gnomon_collector.store.engine import Store
+from gnomon_collector.store.queries.cells import as_float, as_int, as_time, optional_float
+from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
+from gnomon_collector.store.queries.trace_columns import MODEL
+
+LONGEST_SPLIT: Final = timedelta(hours=24)
+"""The time split reads every span: at most those of the last 24 hours of a window."""
+
+_EXAMPLES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorClass:
+    """Failed calls of one class in one bucket of time."""
+
+    time: datetime
+    error_type: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecondTry:
+    """Calls that were made because another one failed.
+
+    Attributes:
+        kind: ``retry`` of the same model, or ``fallback`` to another one.
+        reason: why: the service's own word, else the error of the attempt before it.
+        cost_usd: of these calls; None where none of them has a known price.
+        ok: how many of them ended well.
+    """
+
+    kind: str
+    reason: str
+    of_model: str
+    to_model: str
+    calls: int
+    ok: int
+    cost_usd: float | None
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A call to look at."""
+
+    trace_id: str
+    span_id: str
+    time: datetime
+    name: str
+    model: str
+    status: str
+    error_type: str
+    message: str
+    duration_ms: float
+    ttft_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSplit:
+    """Where the time of requests goes, in ms, summed over `requests` whole requests (root spans).
+
+    Parts may overlap where a service works in parallel; `own_ms` is what the root took beyond them.
+    """
+
+    requests: int
+    total_ms: float
+    model_ms: float
+    retrieval_ms: float
+    tool_ms: float
+    other_ms: float
+
+    @property
+    def own_ms(self) -> float:
+        known = self.model_ms + self.retrieval_ms + self.tool_ms + self.other_ms
+        return max(0.0, self.total_ms - known)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstToken:
+    """Quantiles of the time to the first token in one bucket, in ms, over `calls` that reported it."""
+
+    time: datetime
+    p50_ms: float
+    p95_ms: float
+    calls: int
+
+
+def error_classes(store: Store, scope: Scope, window: Window) -> list[ErrorClass]:
+    """Return failed calls per bucket and error type, in order of time."""
+    conditions, parameters = scope_conditions(scope)
+    conditions += ["calls > 0", "status = 'error'", "time >= {start:DateTime}", "time < {end:DateTime}"]
+    rows = store.query(
+        f"""
+        SELECT toStartOfInterval(time, toIntervalSecond({{step:UInt32}}), 'UTC') AS bucket, error_type, sum(calls)
+        FROM {window.table} FINAL
+        WHERE {" AND ".join(conditions)}
+        GROUP BY bucket, error_type
+        ORDER BY bucket, error_type
+        """,  # noqa: S608 (tables and conditions are constants, values are bound)
+        parameters | {"start": window.start, "end": window.end, "step": window.step_s},
+    ).rows
+    return [ErrorClass(as_time(time), str(kind), as_int(calls)) for time, kind, calls in rows]
+
+
+def second_tries(store: Store, scope: Scope, window: Window) -> list[SecondTry]:
+    """Return retries and fallbacks with their reasons, most frequent first."""
+    where, parameters = _calls(scope, window)
+    rows = store.query(
+        f"""
+        SELECT
+            if(fallback_of != '', 'fallback', 'retry') AS try_kind,
+            if(fallback_reason != '', fallback_reason, '(no reason given)') AS reason,
+            fallback_of, model AS to_model, count() AS calls, countIf(status = 'ok') AS ok,
+            sumOrNull(cost_usd) AS cost, sum(duration_ns) / 1e6 AS duration
+        FROM calls
+        WHERE {where} AND (attempt > 1 OR fallback_of != '')
+        GROUP BY try_kind, reason, fallback_of, to_model
+        ORDER BY calls DESC, try_kind, reason, fallback_of, to_model
+        LIMIT 50
+        """,  # noqa: S608 (as above)
+        parameters,
+    ).rows
+    return [
+        SecondTry(
+            str(kind), str(reason), str(of), str(to), as_int(calls), as_int(ok), optional_float(cost), as_float(ms)
+        )
+        for kind, reason, of, to, calls, ok, cost, ms in rows
+    ]  # fmt: skip
+
+
+def examples(
+    store: Store, scope: Scope, window: Window, which: Literal["slowest", "failing"]
+) -> list[Example]:
+    """Return the slowest calls that ended well, or the latest failed ones."""
+    where, parameters = _calls(scope, window)
+    which_sql, order = {
+        "slowest": ("status != 'error'", "duration_ns DESC"),
+        "failing": ("status = 'error'", "start_time DESC"),
+    }[which]
+    rows = store.query(
+        f"""
+        SELECT trace_id, span_id, start_time, name, {MODEL}, status, error_type, substringUTF8(status_message, 1, 300),
+            duration_ns / 1e6, ttft_ms
+        FROM calls
+        WHERE {where} AND {which_sql}
+        ORDER BY {order}, span_id
+        LIMIT {_EXAMPLES}
+        """,  # noqa: S608 (as above)
+        parameters,
+    ).rows
+    return [
+        Example(
+            str(row[0]), str(row[1]), as_time(row[2]), str(row[3]), str(row[4]), str(row[5]), str(row[6]),
+            str(row[7]), as_float(row[8]), optional_float(row[9]),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def first_tokens(store: Store, scope: Scope, window: Window) -> list[FirstToken]:
+    """Return the time to the first token per bucket, from the calls that reported it."""
+    where, parameters = _calls(scope, window)
+    rows = store.query(
+        f"""
+        SELECT toStartOfInterval(start_time, toIntervalSecond({{step:UInt32}}), 'UTC') AS bucket,
+            quantiles(0.5, 0.95)(ttft_ms) AS ttft, count()
+        FROM calls
+        WHERE {where} AND ttft_ms IS NOT NULL
+        GROUP BY bucket
+        ORDER BY bucket
+        """,  # noqa: S608 (as above)
+        parameters | {"step": window.step_s},
+    ).rows
+    return [FirstToken(as_time(time), *_two(both), as_int(calls)) for time, both, calls in rows]
+
+
+def time_split(store: Store, scope: Scope, window: Window) -> TimeSplit:
+    """Return where the time of requests goes; over the last `LONGEST_SPLIT` of a longer window."""
+    conditions = [
+        "project = {project:String}",
+        "start_time >= {start:DateTime64(9)}",
+        "start_time < {end:DateTime64(9)}",
+    ]
+    parameters: Parameters = {
+        "project": scope.project,
+        "start": max(window.start, window.end - LONGEST_SPLIT),
+        "end": window.end,
+    }
+    for name, column, values in (
+        ("services", "service_name", scope.services),
+        ("environments", "environment", scope.environments),
+    ):
+        if values:
+            conditions.append(f"{column} IN {{{name}:Array(String)}}")
+            parameters[name] = list(values)
+    rows = store.query(
+        f"""
+        SELECT
+            countIf(is_root), sumIf(ms, is_root),
+            sumIf(ms, kind IN ('generation', 'embedding') AND duplicate_of = '' AND NOT is_root),
+            sumIf(ms, kind IN ('retrieval', 'rerank') AND NOT is_root),
+            sumIf(ms, kind = 'tool' AND NOT is_root),
+            sumIf(ms, kind IN ('guardrail', 'evaluation', 'cache') AND NOT is_root)
+        FROM (
+            SELECT kind, duplicate_of, duration_ns / 1e6 AS ms, parent_span_id = '' AS is_root
+            FROM spans
+            WHERE {" AND ".join(conditions)}
+        )
+        """,  # noqa: S608 (as above)
+        parameters,
+    ).rows
+    requests, *parts = rows[0]
+    return TimeSplit(as_int(requests), *(as_float(part) for part in parts))
+
+
+def _calls(scope: Scope, window: Window) -> tuple[str, Parameters]:
+    conditions, parameters = scope_conditions(scope)
+    conditions += ["start_time >= {start:DateTime64(9)}", "start_time < {end:DateTime64(9)}"]
+    return " AND ".join(conditions), parameters | {"start": window.start, "end": window.end}
+
+
+def _two(values: object) -> tuple[float, float]:
+    first, second = values if isinstance(values, (list, tuple)) else (0.0, 0.0)
+    return as_float(first), as_float(second)

@@ -1,0 +1,126 @@
+// Panels: only those in sight ask the server; and what the menu of a panel does.
+(function () {
+  "use strict";
+  const clientside = (window.dash_clientside = window.dash_clientside || {});
+  const nothing = () => window.dash_clientside.no_update;
+  const MARGIN = "240px";
+
+  // what a panel was last asked for, by element: a new page has new elements
+  const answered = new WeakMap();
+  const inSight = new Set();
+  let wanted = 0;
+
+  function ask(section) {
+    if (!section.isConnected || answered.get(section) === wanted) return;
+    answered.set(section, wanted);
+    const question = {
+      search: window.location.search,
+      path: window.location.pathname,
+      scheme: window.gnomonScheme.scheme(),
+      number: wanted,
+    };
+    window.dash_clientside.set_props(`${section.dataset.panel}-asked`, { data: question });
+  }
+
+  const observer = new IntersectionObserver(
+    (entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (isIntersecting) {
+          inSight.add(target);
+          ask(target);
+        } else inSight.delete(target);
+      }
+    },
+    { rootMargin: MARGIN },
+  );
+
+  function find() {
+    for (const section of inSight) if (!section.isConnected) inSight.delete(section);
+    document.querySelectorAll("[data-panel]").forEach((section) => observer.observe(section));
+  }
+
+  clientside.gnomonPanels = {
+    // the page, the URL, the refresh or the colours changed
+    follow() {
+      wanted += 1;
+      for (const section of inSight) ask(section);
+      // React puts a new page into the document after this returns
+      setTimeout(find, 0);
+      setTimeout(find, 120);
+      return nothing();
+    },
+  };
+
+  function query(extra) {
+    const all = window.gnomonPage.parameters();
+    for (const [name, value] of Object.entries(extra)) all.set(name, value);
+    return all.toString();
+  }
+
+  function part(tag, className, text) {
+    const node = document.createElement(tag);
+    node.className = className;
+    if (text !== undefined) node.textContent = text;
+    return node;
+  }
+
+  function dialog(title, text) {
+    const box = part("dialog", "sheet");
+    const head = part("div", "sheet-head");
+    const copy = part("button", "chip-button", "Copy");
+    const close = part("button", "chip-button", "Close");
+    copy.addEventListener("click", () => {
+      navigator.clipboard?.writeText(text);
+      copy.textContent = "Copied";
+    });
+    close.addEventListener("click", () => box.close());
+    head.append(part("h2", "", title), copy, close);
+    const code = part("pre", "sheet-body", text);
+    code.tabIndex = 0;
+    box.append(head, code);
+    box.addEventListener("close", () => box.remove());
+    box.addEventListener("click", (event) => event.target === box && box.close());
+    document.body.append(box);
+    box.showModal();
+  }
+
+  async function showSql(panel) {
+    const response = await fetch(`/api/panels/${panel}/sql?${query({ path: window.location.pathname })}`);
+    const answer = await response.json();
+    dialog("The SQL behind this panel", answer.sql ?? `The query failed: ${answer.error}`);
+  }
+
+  function explore(own) {
+    const kept = new URLSearchParams();
+    for (const [name, value] of window.gnomonPage.parameters()) {
+      if (["project", "range", "from", "to", "refresh", "service", "env", "model"].includes(name)) kept.append(name, value);
+    }
+    for (const [name, value] of new URLSearchParams(own)) kept.set(name, value);
+    window.gnomonPage.visit(`/traces?${kept}`);
+  }
+
+  function image(panel) {
+    const chart = document.querySelector(`#${CSS.escape(panel)} .js-plotly-plot`);
+    if (chart) window.Plotly.downloadImage(chart, { format: "png", scale: 2, filename: `gnomon-${panel}` });
+  }
+
+  function download(panel) {
+    const link = part("a", "");
+    link.href = `/export/panels/${panel}.csv?${query({ path: window.location.pathname })}`;
+    link.download = "";
+    link.click();
+  }
+
+  const ACTIONS = { "panel-explore": explore, "panel-csv": download, "panel-png": image, "panel-sql": showSql };
+  document.addEventListener("click", (event) => {
+    const entry = event.target.closest?.("[data-action]");
+    ACTIONS[entry?.dataset.action]?.(entry.dataset.value);
+    for (const menu of document.querySelectorAll(".panel-menu[open]")) {
+      if (!menu.contains(event.target) || event.target.closest(".menu-entry")) menu.open = false;
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") document.querySelectorAll(".panel-menu[open]").forEach((menu) => (menu.open = false));
+  });
+  window.gnomonSheet = dialog;
+})();

@@ -1,0 +1,57 @@
+"""A table of figures: names on the left, numbers on the right, each row a link to what it counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dash import dcc, html
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell.
+
+    Attributes:
+        href: where the text leads; empty for nowhere.
+        share: 0..1 fills that part of the cell with a bar.
+        tone: ``good`` or ``bad`` colours the text.
+    """
+
+    text: str
+    href: str = ""
+    share: float | None = None
+    tone: str = ""
+    hint: str = ""
+
+
+def ranking(headers: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: int = 1) -> Any:
+    """Return the table; the first `texts` columns are names, the others numbers."""
+    return html.Div(
+        html.Table(
+            [
+                html.Thead(
+                    html.Tr([html.Th(name, className=_kind(at, texts)) for at, name in enumerate(headers)])
+                ),
+                html.Tbody(
+                    [html.Tr([_cell(cell, at, texts) for at, cell in enumerate(row)]) for row in rows]
+                ),
+            ],
+            className="rank",
+        ),
+        className="table-scroll",
+    )
+
+
+def _cell(cell: Cell, at: int, texts: int) -> Any:
+    text = html.Span(cell.text, className=f"text{f' change-{cell.tone}' if cell.tone else ''}")
+    content: list[Any] = [dcc.Link(text, href=cell.href) if cell.href else text]
+    if cell.share is not None:
+        content.insert(
+            0, html.Span(className="fill", style={"width": f"{max(0.0, min(1.0, cell.share)) * 100:.1f}%"})
+        )
+    classes = [_kind(at, texts), "bar-cell" if cell.share is not None else ""]
+    return html.Td(content, className=" ".join(filter(None, classes)), title=cell.hint or cell.text)
+
+
+def _kind(at: int, texts: int) -> str:
+    return "" if at < texts else "num"

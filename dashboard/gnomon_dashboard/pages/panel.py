@@ -1,0 +1,138 @@
+"""A panel as data: what it asks, how it is drawn; and the callbacks that every panel gets alike.
+
+Each panel has a callback of its own, so a slow one blocks no other. assets/panels.js asks for the panels in
+sight only: the others are asked for when they are scrolled to.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from dash import Dash, Input, Output, State, ctx, dcc, html
+
+from gnomon_collector.errors import StoreError
+from gnomon_collector.store.engine import Store
+from gnomon_dashboard import figures, ids, links
+from gnomon_dashboard.components import panels
+from gnomon_dashboard.context import Context, View, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+        hint: what the figures mean, and where they come from.
+        ask: the panel's query; may raise `StoreError`.
+        draw: makes the figure (a chart) or the HTML (content) of the answer; None where there is nothing.
+        explore: query string of the Traces page that shows the rows behind the panel; empty for none.
+        empty: what stands there without an answer; `empty_code` is the line of code that fills the panel.
+        is_wide: over both columns.
+        has_time_axis: a zoom on the chart offers the traces of that time.
+    """
+
+    id: str
+    title: str
+    hint: str
+    unit: str
+    ask: Callable[[Store, View], Any]
+    draw: Callable[[Any, View], Any]
+    kind: Literal["chart", "content"] = "chart"
+    explore: str = "rows=calls"
+    empty: str = "No calls in this time range"
+    empty_code: str = ""
+    is_wide: bool = False
+    has_time_axis: bool = True
+
+
+def grid(shown: Sequence[Panel]) -> Any:
+    """Return the panels, two in a row where there is room."""
+    return html.Div([_card(one) for one in shown], className="panels")
+
+
+def register(app: Dash, context: Context, shown: Sequence[Panel]) -> None:
+    """Add the callbacks of panels."""
+    for one in shown:
+        _register_answer(app, context, one)
+        if one.kind == "chart" and one.has_time_axis:
+            _register_brush(app, context, one)
+
+
+def answered(store: Store, view: View, panel: Panel) -> tuple[Any, Any]:
+    """Return the content of a panel, and what stands over it."""
+    blank = figures.blank() if panel.kind == "chart" else None
+    try:
+        answer = panel.ask(store, view)
+    except StoreError as error:
+        return blank, panels.failed(str(error))
+    drawn = panel.draw(answer, view)
+    if drawn is None:
+        return blank, panels.nothing(panel.empty, panel.empty_code)
+    return drawn, None
+
+
+def brushed(view: View, relayout: object, panel: Panel) -> Any:
+    """Return links to what lies in a zoomed part of a chart, or None."""
+    edges = zoomed(relayout, view)
+    if edges is None:
+        return None
+    chosen = links.at(view.state, *edges)
+    return [
+        dcc.Link("Explore these traces", href=links.to_rows(chosen, panel.explore), className="chip-button"),
+        dcc.Link("Zoom the page", href=links.to_page(view.path, chosen), className="chip-button"),
+    ]
+
+
+def zoomed(relayout: object, view: View) -> tuple[datetime, datetime] | None:
+    """Return the time (UTC) that a chart was zoomed to, None where it was not."""
+    if not isinstance(relayout, dict):
+        return None
+    edges = [relayout.get(f"xaxis.range[{end}]") for end in (0, 1)]
+    try:
+        first, last = (datetime.fromisoformat(str(edge).strip()[:26]) for edge in edges)
+    except ValueError:
+        return None
+    start, end = (one.replace(tzinfo=view.zone).astimezone(UTC) for one in (first, last))
+    return (start, end) if start < end else None
+
+
+def _register_answer(app: Dash, context: Context, panel: Panel) -> None:
+    @app.callback(
+        Output(panel.id, "figure" if panel.kind == "chart" else "children"),
+        Output(ids.state_of(panel.id), "children"),
+        Input(ids.asked(panel.id), "data"),
+        prevent_initial_call=True,
+    )
+    async def show(asked: dict[str, Any]) -> tuple[Any, Any]:
+        view = await resolve(
+            context, asked.get("search"), ctx.cookies, asked.get("scheme"), asked.get("path")
+        )
+        return await asyncio.to_thread(answered, context.store, view, panel)
+
+
+def _register_brush(app: Dash, context: Context, panel: Panel) -> None:
+    @app.callback(
+        Output(ids.brush_of(panel.id), "children"),
+        Input(panel.id, "relayoutData"),
+        State(ids.URL, "search"),
+        State(ids.URL, "pathname"),
+        prevent_initial_call=True,
+    )
+    async def show_brush(relayout: object, search: str, path: str) -> Any:
+        view = await resolve(context, search, ctx.cookies, None, path)
+        return brushed(view, relayout, panel)
+
+
+def _card(panel: Panel) -> Any:
+    make = panels.chart_panel if panel.kind == "chart" else panels.content_panel
+    return make(
+        panel.id,
+        panel.title,
+        panel.hint,
+        panel.unit,
+        asks=True,
+        explore=panel.explore,
+        is_wide=panel.is_wide,
+    )
