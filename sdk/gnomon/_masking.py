@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gnomon._errors import UsageError
 from gnomon._recognisers import CLASSES, Finding, disjoint, find
+from gnomon_schemas.attributes import MASKED_PREFIX
 
 if TYPE_CHECKING:
     from gnomon._settings import Settings
@@ -24,8 +25,6 @@ MaskFunction = Callable[[str], str]
 Entities = Callable[[str], Iterable[tuple[int, int, str]]]
 """Named entity recognition: (start, end, label) of what it finds in a text."""
 
-COUNT_PREFIX: Final = "gnomon.masked."
-"""Attribute ``gnomon.masked.<class>`` says how many of a class were masked on a span."""
 _SHORTEST_CHARS: Final = 6
 _MAX_JSON_DEPTH: Final = 12
 _ESCAPE: Final = re.compile(r"(\\(?:u[0-9a-fA-F]{4}|.))", re.DOTALL)
@@ -45,7 +44,7 @@ _PLAIN_KEYS: Final = (
     "gnomon.status",
     "gnomon.cache.status",
     "gnomon.attempt",
-    COUNT_PREFIX,
+    MASKED_PREFIX,
     "server.",
     "openai.",
     "code.",
@@ -197,47 +196,58 @@ class Masker:
 def build_masker(settings: "Settings") -> Masker | None:
     """Return the masker that ``mask`` and ``capture_content`` ask for; None when there is nothing to mask.
 
+    ``capture_content="redacted"`` masks all `CLASSES`, and ``mask`` beside them; without it, ``mask`` alone
+    says what is masked.
+
     Raises:
         UsageError: ``mask`` is nothing that can be used.
     """
-    given: object = settings.mask
-    if given is None and settings.capture_content != "redacted":
-        return None
-    masking = masking_of(True if given is None else given)
-    return None if masking is None else Masker(masking)
+    redacted = settings.capture_content == "redacted"
+    masking = masking_of(settings.mask, CLASSES if redacted else ())
+    return Masker(masking) if masking is not None else None
 
 
-def masking_of(given: object) -> Masking | None:
-    """Read what was passed as ``mask``: a `Masking`, True, a function, words, or a list of those.
+def masking_of(given: object, classes: Sequence[str] = ()) -> Masking | None:
+    """Read what was passed as ``mask``; None when nothing is to be masked.
 
-    The words are the classes, "all", "pseudonyms", "natasha" and "presidio", separated by commas.
+    Args:
+        given: a `Masking`, True, a function, a regular expression, a mapping of names to them, words, or a
+            list of those. Words are the classes, "all", "pseudonyms", "natasha" and "presidio"; in one text
+            they are separated by commas.
+        classes: what is masked when ``given`` names no class.
     """
     if isinstance(given, Masking):
         return given
     if given is None or given is False:
-        return None
+        return Masking(classes=classes) if classes else None
     if given is True:
         return Masking()
-    parts = given.split(",") if isinstance(given, str) else given
-    items = list(parts) if isinstance(parts, list | tuple | set | frozenset) else [parts]
+    if isinstance(given, Mapping):
+        return Masking(classes=classes, patterns=dict(given))
+    items = given.split(",") if isinstance(given, str) else given
+    return _from_items(list(items) if isinstance(items, list | tuple | set | frozenset) else [items], classes)
+
+
+def _from_items(items: list[Any], classes: Sequence[str]) -> Masking | None:
     words = [item.strip().lower() for item in items if isinstance(item, str) and item.strip()]
+    if set(words) & {"none", "false", "off"}:
+        return Masking(classes=classes) if classes else None
+    patterns = {f"pattern{index}": item for index, item in enumerate(items) if isinstance(item, re.Pattern)}
     functions = [item for item in items if callable(item)]
-    if len(functions) + sum(isinstance(item, str) for item in items) != len(items):
+    if len(functions) + len(patterns) + sum(isinstance(item, str) for item in items) != len(items):
         raise UsageError("mask must be a gnomon.Masking, a function, or names of classes such as email,phone")
-    return _from_words(words, functions)
-
-
-def _from_words(words: Sequence[str], functions: Sequence[MaskFunction]) -> Masking | None:
-    if words in (["none"], ["false"], ["off"]):
-        return None
-    options = {"all", "true", "on", "1", "pseudonyms", "natasha", "presidio"}
-    classes = [word for word in words if word not in options]
+    named = [word for word in words if word not in _OPTIONS]
+    everything = not named and (set(words) & _OPTIONS or not items)
     return Masking(
-        classes=classes or CLASSES,
+        classes=named or (CLASSES if everything else classes),
+        patterns=patterns,
         functions=functions,
         pseudonyms="pseudonyms" in words,
         ner=next((word for word in words if word in ("natasha", "presidio")), None),
     )
+
+
+_OPTIONS: Final = frozenset({"all", "true", "on", "1", "pseudonyms", "natasha", "presidio"})
 
 
 def _entities(ner: str | Entities | None) -> Entities | None:

@@ -1,4 +1,4 @@
-"""Names of people, places and organisations, by the NER libraries of ``gnomon[pii]``: loaded when asked for."""
+"""Names of people, places and organisations, by the NER libraries of ``gnomon[pii]``, loaded on demand."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -38,7 +38,7 @@ def recogniser(name: str) -> Callable[[str], Iterator[Entity]]:
 
 
 def presidio(engine: Any, language: str = "en") -> Callable[[str], Iterator[Entity]]:
-    """Return a function that asks a Presidio ``AnalyzerEngine`` of your own: ``Masking(ner=presidio(engine))``.
+    """Return a function that asks a Presidio engine of your own: ``Masking(ner=presidio(engine))``.
 
     Args:
         engine: ``presidio_analyzer.AnalyzerEngine`` with the model and the languages you want.

@@ -124,7 +124,7 @@ _SNILS: Final = re.compile(r"(?<![0-9])[0-9]{3}(?:[- ][0-9]{3}[- ][0-9]{3}[- ]?[
 _PHONE_LIKE: Final = re.compile(r"[78][3489]")
 _CARD_START: Final = re.compile(r"(?<![0-9])(?<![0-9]\.)[2-68][0-9]{3}")
 _PASSPORT: Final = re.compile(
-    r"(?<![0-9])(?:(?P<spaced>[0-9]{2} [0-9]{2} [0-9]{6}|[0-9]{2} ?[0-9]{2} ?№ ?[0-9]{6})"
+    r"(?<![0-9+])(?:(?P<spaced>[0-9]{2} [0-9]{2} [0-9]{6}|[0-9]{2} ?[0-9]{2} ?№ ?[0-9]{6})"
     r"|[0-9]{4} ?[0-9]{6})(?![0-9])"
 )
 _PASSPORT_WORD: Final = re.compile(r"паспорт|passport|серия", re.IGNORECASE)

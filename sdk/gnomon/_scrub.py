@@ -18,6 +18,7 @@ Mask = Callable[[str, str], str]
 WITHHELD: Final = "[withheld: masking failed]"
 _SCORE_KEYS: Final = {
     "comment": "gnomon.feedback.comment",
+    "correction": "gnomon.feedback.correction",
     "label": "gnomon.feedback.label",
     "author": names.USER_ID,
     "session_id": names.CONVERSATION_ID,
@@ -31,7 +32,7 @@ def find_mask(settings: Settings, guard: Guard) -> Mask | None:
         return None
     build: Callable[[Settings], Mask | None] = importlib.import_module("gnomon._masking").build_masker
     mask = build(settings)
-    return None if mask is None else _unfailing(mask, guard)
+    return None if mask is None else _Unfailing(mask, guard)
 
 
 def scrub_spans(message: Any, mask: Mask) -> None:
@@ -44,24 +45,39 @@ def scrub_spans(message: Any, mask: Mask) -> None:
 
 def scrub_score(score: Mapping[str, object], mask: Mask) -> dict[str, object]:
     """Return a score with its texts masked."""
-    return {
+    scrubbed = {
         field: mask(value, _SCORE_KEYS[field]) if field in _SCORE_KEYS and isinstance(value, str) else value
         for field, value in score.items()
     }
+    _take_counts(mask)  # a score has no place for them, and they are none of the next span's
+    return scrubbed
 
 
-def _unfailing(mask: Mask, guard: Guard) -> Mask:
-    def masked(text: str, key: str) -> str:
+class _Unfailing:
+    """A masker around another, which withholds what the other fails on."""
+
+    def __init__(self, mask: Mask, guard: Guard) -> None:
+        self._mask = mask
+        self._guard = guard
+
+    def __call__(self, text: str, key: str) -> str:
         try:
-            return str(mask(text, key))
+            return str(self._mask(text, key))
         except Exception as error:
-            guard.note(f"masking: {type(error).__name__}")
-            guard.warn_once(
+            self._guard.note(f"masking: {type(error).__name__}")
+            self._guard.warn_once(
                 "masking", f"gnomon: masking failed ({type(error).__name__}): such texts are withheld"
             )
             return WITHHELD
 
-    return masked
+    def take_counts(self) -> dict[str, int]:
+        return _take_counts(self._mask)
+
+
+def _take_counts(mask: Mask) -> dict[str, int]:
+    """What a masker that counts has masked since it was asked last, by class."""
+    take: Callable[[], dict[str, int]] = getattr(mask, "take_counts", dict)
+    return take()
 
 
 def _scrub_span(span: Any, mask: Mask) -> None:
@@ -70,6 +86,8 @@ def _scrub_span(span: Any, mask: Mask) -> None:
         span.status.message = mask(span.status.message, "status.message")
     for key, value in _values(span):
         _scrub_value(value, key, mask)
+    for kind, count in _take_counts(mask).items():
+        span.attributes.add(key=names.MASKED_PREFIX + kind).value.int_value = count
 
 
 def _values(span: Any) -> Iterator[tuple[str, Any]]:

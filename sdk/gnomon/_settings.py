@@ -254,12 +254,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting(
         "mask",
-        "function | list",
+        "gnomon.Masking | words | function",
         None,
-        (),
+        _env("GNOMON_MASK"),
         _as_given,
-        "What to mask in every text before it leaves the process, beside or instead of what "
-        '`capture_content="redacted"` masks. An argument only.',
+        "What to mask in every text before it leaves the process: see [masking](masking.md). From the "
+        "environment: classes and options such as `email,phone,pseudonyms`, or `all`.",
     ),
     Setting(
         "instrument",
