@@ -26,7 +26,7 @@ from gnomon_collector.ingest.authorize import authorize_by_key
 from gnomon_collector.ingest.feedback import MAX_SCORES, Score
 from gnomon_collector.ingest.flusher import FlushStats
 from gnomon_collector.ingest.inbox import Inbox
-from gnomon_collector.ingest.intake import TraceIntake
+from gnomon_collector.ingest.intake import Intake
 from gnomon_collector.ingest.metrics import IngestMetrics
 from gnomon_collector.ingest.otlp_grpc import SERVICE, OtlpGrpcServer
 from gnomon_collector.ingest.otlp_json import to_json
@@ -123,7 +123,7 @@ def export(store: Store, inbox: Inbox, tmp_path: Path) -> Iterator[Export]:
     keys = {scope: create_key(store, "shop", scope).key for scope in ("ingest", "feedback")}
     with KeyRing(store) as ring:
         metrics = IngestMetrics(inbox, FlushStats())
-        intake = TraceIntake(settings, authorize_by_key(ring), inbox, metrics)
+        intake = Intake(settings, authorize_by_key(ring), inbox, metrics)
         server = OtlpGrpcServer(intake, "127.0.0.1", 0, "--otlp-grpc-port")
         with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
             call = channel.unary_unary(f"/{SERVICE}/Export")

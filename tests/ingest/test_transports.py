@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from tests.ingest.server_process import ServerProcess
 
 from gnomon_collector.errors import BadRequest
-from gnomon_collector.ingest.otlp_json import traces_from_json
+from gnomon_collector.ingest.otlp_json import from_json
 
 CAPTURES = sorted((Path(__file__).parent.parent / "captures").rglob("*.traces.pb"))
 CHAT = Path(__file__).parent.parent / "captures" / "otel-genai-span" / "chat.traces.pb"
@@ -61,7 +61,7 @@ def as_json(body: bytes) -> bytes:
 def test_json_is_the_same_request(capture: Path) -> None:
     body = capture.read_bytes()
     assert ExportTraceServiceRequest.FromString(
-        traces_from_json(as_json(body))
+        from_json(as_json(body))
     ) == ExportTraceServiceRequest.FromString(body)
 
 
@@ -72,7 +72,7 @@ def test_json_is_the_same_request(capture: Path) -> None:
 )
 def test_bad_json_is_refused_without_being_quoted(body: bytes) -> None:
     with pytest.raises(BadRequest, match="JSON") as refusal:
-        traces_from_json(body)
+        from_json(body)
     assert "zz" not in str(refusal.value)
 
 
@@ -97,7 +97,7 @@ def test_json_takes_names_of_enums_snake_case_and_unknown_fields() -> None:
             }
         ]
     }
-    request = ExportTraceServiceRequest.FromString(traces_from_json(json.dumps(body).encode()))
+    request = ExportTraceServiceRequest.FromString(from_json(json.dumps(body).encode()))
     span = request.resource_spans[0].scope_spans[0].spans[0]
     assert span.trace_id.hex() == "5b8efff798038103d269b633813fc60c"
     assert span.span_id.hex() == "eee19b7ec3c1b174"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,14 +18,20 @@ from gnomon_collector.errors import BadRequest, GnomonError
 from gnomon_collector.ingest.authorize import Authorize, NotAuthorized
 from gnomon_collector.ingest.feedback import parse_scores, score_rows
 from gnomon_collector.ingest.inbox import Inbox
-from gnomon_collector.ingest.intake import RETRY_AFTER_S, TraceIntake, export_response
+from gnomon_collector.ingest.intake import RETRY_AFTER_S, Intake, export_response
 from gnomon_collector.ingest.metrics import CONTENT_TYPE, IngestMetrics
 from gnomon_collector.ingest.otlp_json import to_json
 from gnomon_collector.ingest.requests import TooLarge, decompress
+from gnomon_collector.ingest.signals import SIGNALS, TRACES, Signal
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.ingest import insert_scores
 
+# Langfuse's SDKs send to a path of their own, with Basic authentication.
+OTLP_PATHS: Mapping[str, Signal] = {f"/v1/{signal.name}": signal for signal in SIGNALS} | {
+    "/api/public/otel": TRACES,
+    "/api/public/otel/v1/traces": TRACES,
+}
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 _MAX_FEEDBACK_BYTES = 1024**2
@@ -53,12 +59,9 @@ class IngestParts:
 
 
 def add_ingest_routes(app: FastAPI, parts: IngestParts) -> None:
-    """Add ``/v1/traces``, ``/v1/feedback``, ``/healthz``, ``/readyz`` and ``/metrics`` to `app`."""
+    """Add OTLP's paths, ``/v1/feedback``, ``/healthz``, ``/readyz`` and ``/metrics`` to `app`."""
 
-    intake = TraceIntake(parts.settings, parts.authorize, parts.inbox, parts.metrics)
-
-    async def export_traces(request: Request) -> Response:
-        return await _answered(intake, request, lambda: _export_traces(intake, request), _otlp_error)
+    intake = Intake(parts.settings, parts.authorize, parts.inbox, parts.metrics)
 
     async def feedback(request: Request) -> Response:
         return await _answered(intake, request, lambda: _feedback(parts, request), _json_error)
@@ -76,14 +79,15 @@ def add_ingest_routes(app: FastAPI, parts: IngestParts) -> None:
     async def metrics(request: Request) -> Response:
         return Response(await asyncio.to_thread(parts.metrics.text), media_type=CONTENT_TYPE)
 
-    app.add_route("/v1/traces", export_traces, methods=["POST"])
+    for path, signal in OTLP_PATHS.items():
+        app.add_route(path, _exporter(intake, signal), methods=["POST"])
     app.add_route("/v1/feedback", feedback, methods=["POST"])
     for path, endpoint in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
         app.add_route(path, endpoint, methods=["GET"])
 
 
 async def _answered(
-    intake: TraceIntake,
+    intake: Intake,
     request: Request,
     answer: Callable[[], Awaitable[Response]],
     explain: Callable[[Request, int, str], Response],
@@ -121,19 +125,28 @@ def _json_error(request: Request, status: int, message: str) -> Response:
     return JSONResponse({"detail": message}, status_code=status)
 
 
-async def _export_traces(intake: TraceIntake, request: Request) -> Response:
+def _exporter(intake: Intake, signal: Signal) -> Callable[[Request], Awaitable[Response]]:
+    async def export(request: Request) -> Response:
+        return await _answered(intake, request, lambda: _export(intake, request, signal), _otlp_error)
+
+    return export
+
+
+async def _export(intake: Intake, request: Request, signal: Signal) -> Response:
     started = time.perf_counter()
     project = intake.project(request.headers)
     is_json = _check_media_type(request, PROTOBUF, JSON) == JSON
     body = await _read(request, intake.max_request_bytes, "GNOMON_MAX_REQUEST_BYTES")
     encoding = request.headers.get("content-encoding", "").lower()
     if len(body) > (_LARGE_BYTES if encoding in ("", "identity") and not is_json else _LARGE_DENSE_BYTES):
-        checked, stored = await asyncio.to_thread(intake.check, project, body, encoding, is_json=is_json)
+        checked, stored = await asyncio.to_thread(
+            intake.check, project, body, encoding, is_json=is_json, signal=signal
+        )
     else:
-        checked, stored = intake.check(project, body, encoding, is_json=is_json)
+        checked, stored = intake.check(project, body, encoding, is_json=is_json, signal=signal)
     await asyncio.wrap_future(intake.put(checked, stored))
-    intake.acknowledged(checked, time.perf_counter() - started)
-    return _otlp_answer(export_response(checked), JSON if is_json else PROTOBUF)
+    intake.acknowledged(checked, time.perf_counter() - started, signal)
+    return _otlp_answer(export_response(checked, signal), JSON if is_json else PROTOBUF)
 
 
 def _otlp_answer(message: Message, media_type: str, status_code: int = 200) -> Response:

@@ -7,14 +7,13 @@ such values become a key-value list of one entry whose key is `JSON_KEY` and who
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 from collections.abc import Iterable
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from gnomon_collector.ingest.any_value import plain
 from gnomon_schemas.otlp import JSON_KEY
 
 _COMPOSITE = ("array_value", "kvlist_value")
@@ -29,7 +28,7 @@ def flatten_request(body: bytes) -> bytes | None:
     request = ExportTraceServiceRequest.FromString(body)
     deep = [value for value in _values(request) if _is_deep(value)]
     for value in deep:
-        text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
         value.Clear()
         value.kvlist_value.values.append(KeyValue(key=JSON_KEY, value=AnyValue(string_value=text)))
     return bytes(request.SerializeToString()) if deep else None
@@ -60,17 +59,3 @@ def _elements(value: AnyValue) -> Iterable[AnyValue]:
     if kind == "kvlist_value":
         return _of(value.kvlist_value.values)
     return ()
-
-
-def _plain(value: AnyValue) -> object:
-    """Return the value as JSON has it; bytes as base64, numbers JSON has no word for as null."""
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_plain(element) for element in value.array_value.values]
-    if kind == "kvlist_value":
-        return {entry.key: _plain(entry.value) for entry in value.kvlist_value.values}
-    if kind == "bytes_value":
-        return base64.b64encode(value.bytes_value).decode()
-    if kind == "double_value" and not math.isfinite(value.double_value):
-        return None
-    return None if kind is None else getattr(value, kind)

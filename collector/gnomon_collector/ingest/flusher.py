@@ -18,10 +18,12 @@ from gnomon_collector.errors import StoreError, StoreUnavailable
 from gnomon_collector.ingest.flatten import flatten_request
 from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest, minute_time
 from gnomon_collector.ingest.requests import decompress, mend_request
+from gnomon_collector.ingest.signal_writer import SignalWriter, follow_up_spans
+from gnomon_collector.ingest.signals import TRACES
 from gnomon_collector.store import ingest
 from gnomon_collector.store.engine import Store
 from gnomon_schemas.otlp import encode_envelope
-from gnomon_schemas.prices import Price, price_list_version
+from gnomon_schemas.prices import Price
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Flusher:
         self._inbox = inbox
         self._store = store
         self._price_list = price_list
+        self._signals = SignalWriter(inbox, store)
         self._priced: set[tuple[str, str]] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gnomon-flusher", daemon=True)
@@ -106,10 +109,13 @@ class Flusher:
             StoreUnavailable: they wait in the inbox; flush again later.
         """
         requests = self._inbox.oldest(0, _BATCH_BYTES)
-        if requests:
-            self._flush(
-                [_Parcel(each, decompress(each.body, each.encoding, _UNLIMITED)) for each in requests]
-            )
+        traces = [request for request in requests if request.signal == TRACES.name]
+        if traces:
+            self._flush([_Parcel(each, decompress(each.body, each.encoding, _UNLIMITED)) for each in traces])
+        # After the spans, so that what came together is written onto them at once.
+        self.stats.quarantined += self._signals.flush(
+            [request for request in requests if request.signal != TRACES.name]
+        )
         return sum(request.spans for request in requests)
 
     def _flush(self, parcels: Sequence[_Parcel]) -> None:
@@ -165,11 +171,12 @@ class Flusher:
         if report.spans < batch.spans:
             report = self._write_flattened(batch, parcels) or report
         self._price(batch, report)
-        return {
+        touched = {
             (project, minute)
             for project in report.projects_seen_twice
             for minute in ingest.mark_duplicates(self._store, batch, project)
         }
+        return touched | follow_up_spans(self._store, batch, (parcel.body for parcel in parcels))
 
     def _write_flattened(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> ingest.BatchReport | None:
         """Insert once more, flattened, the requests whose values nest too deep for the database."""
@@ -185,9 +192,9 @@ class Flusher:
             self._priced = ingest.priced_models(self._store)
         new = {pair: self._price_list(*pair) for pair in sorted(report.unpriced - self._priced)}
         for (provider, model), periods in new.items():
-            ingest.price_batch(self._store, batch, provider, model, periods, price_list_version())
+            ingest.price_batch(self._store, batch, provider, model, periods)
         # Last: once its price is saved, a flush that was cut off would not come back to a model.
-        ingest.save_prices(self._store, new, price_list_version())
+        ingest.save_prices(self._store, new)
         self._priced.update(new)
 
 

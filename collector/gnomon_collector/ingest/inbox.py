@@ -17,6 +17,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from gnomon_collector.errors import StoreError, StoreUnavailable
 from gnomon_collector.ingest.requests import plain_bytes
@@ -31,7 +32,8 @@ CREATE TABLE IF NOT EXISTS requests (
     encoding TEXT NOT NULL,
     spans INTEGER NOT NULL,
     minutes TEXT NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL,
+    signal TEXT NOT NULL DEFAULT 'traces'
 );
 CREATE TABLE IF NOT EXISTS quarantine (
     id INTEGER PRIMARY KEY,
@@ -41,7 +43,8 @@ CREATE TABLE IF NOT EXISTS quarantine (
     spans INTEGER NOT NULL,
     minutes TEXT NOT NULL,
     body BLOB NOT NULL,
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    signal TEXT NOT NULL DEFAULT 'traces'
 );
 CREATE TABLE IF NOT EXISTS touched_minutes (
     project TEXT NOT NULL,
@@ -50,16 +53,16 @@ CREATE TABLE IF NOT EXISTS touched_minutes (
     PRIMARY KEY (project, minute)
 ) WITHOUT ROWID;
 """
-_INSERT = (
-    "INSERT INTO requests (project, received_at_ns, encoding, spans, minutes, body) VALUES (?, ?, ?, ?, ?, ?)"
-)
-_OLDEST = (
-    "SELECT id, project, received_at_ns, encoding, spans, minutes, body FROM requests"
-    " WHERE id > ? ORDER BY id"
-)
+# Inboxes of version 0.1 know traces alone.
+_ADD_SIGNAL = "ALTER TABLE {table} ADD COLUMN signal TEXT NOT NULL DEFAULT 'traces'"
+_COLUMNS = "project, received_at_ns, encoding, spans, minutes, body, signal"
+_INSERT = f"INSERT INTO requests ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  (names of this module)
+_OLDEST = f"SELECT id, {_COLUMNS} FROM requests WHERE id > ? ORDER BY id"  # noqa: S608
+_RETRY = f"INSERT INTO requests ({_COLUMNS}) SELECT {_COLUMNS} FROM quarantine WHERE id = ?"  # noqa: S608
+_QUARANTINED = f"SELECT id, {_COLUMNS}, reason FROM quarantine ORDER BY id"  # noqa: S608
 _QUARANTINE = (
-    "INSERT OR REPLACE INTO quarantine"
-    " SELECT id, project, received_at_ns, encoding, spans, minutes, body, ? FROM requests WHERE id = ?"
+    f"INSERT OR REPLACE INTO quarantine (id, {_COLUMNS}, reason)"  # noqa: S608
+    f" SELECT id, {_COLUMNS}, ? FROM requests WHERE id = ?"
 )
 _TOUCH = (
     "INSERT INTO touched_minutes VALUES (?, ?, ?)"
@@ -83,10 +86,11 @@ class ReceivedRequest:
         project: tenant, from the key
         received_at_ns: nanoseconds since 1970
         encoding: content encoding of `body`: "" or "gzip"
-        spans: spans in it
+        spans: spans in it, or log records, or data points
         minutes: minutes since 1970 in which its spans start
-        body: ``ExportTraceServiceRequest``, protobuf, as received
+        body: an export request of its signal, protobuf, as received
         id: place in the inbox; 0 before it is there
+        signal: traces, logs or metrics
     """
 
     project: str
@@ -96,6 +100,15 @@ class ReceivedRequest:
     minutes: frozenset[int]
     body: bytes
     id: int = 0
+    signal: str = "traces"
+
+
+@dataclass(frozen=True)
+class QuarantinedRequest:
+    """A request that the database refused, and why. `request.id` is its number in the quarantine."""
+
+    request: ReceivedRequest
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,7 @@ class Inbox:
             _create_private(self._path)
             with closing(self._connect()) as connection:
                 connection.executescript(_DDL)
+                _add_signal(connection)
                 row = connection.execute("SELECT ifnull(sum(length(body)), 0), count(*) FROM requests")
                 waiting_bytes, waiting_requests = row.fetchone()
         except (OSError, sqlite3.Error) as error:
@@ -212,16 +226,13 @@ class Inbox:
             closing(self._connect()) as connection,
             closing(connection.execute(_OLDEST, (after_id,))) as rows,
         ):
-            for id_, project, received_at_ns, encoding, spans, minutes, body in rows:
-                size_bytes += plain_bytes(body, encoding)
+            for row in rows:
+                request = _received(row)
+                size_bytes += plain_bytes(request.body, request.encoding)
                 if found and size_bytes > max_bytes:
                     self._arrived.set()
                     break
-                found.append(
-                    ReceivedRequest(
-                        project, received_at_ns, encoding, spans, _minutes_from_text(minutes), body, id_
-                    )
-                )
+                found.append(request)
         return found
 
     def forget(
@@ -258,6 +269,63 @@ class Inbox:
         """Return how many requests are set aside."""
         with closing(self._connect()) as connection:
             return int(connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
+
+    def quarantine_list(self) -> list[QuarantinedRequest]:
+        """Return what is set aside, oldest first."""
+        with closing(self._connect()) as connection:
+            rows = connection.execute(_QUARANTINED).fetchall()
+        return [QuarantinedRequest(_received(row[:-1]), row[-1]) for row in rows]
+
+    def retry_quarantined(self, requests: Collection[ReceivedRequest]) -> None:
+        """Let requests that were set aside wait for the database again, as if they had just come."""
+
+        written = [self._retry(request) for request in requests]
+        for each in written:
+            each.result()
+
+    def _retry(self, request: ReceivedRequest) -> Future[None]:
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(_RETRY, (request.id,))
+            connection.execute("DELETE FROM quarantine WHERE id = ?", (request.id,))
+
+        with self._changed:
+            self._waiting_bytes += len(request.body)
+            self._waiting_requests += 1
+        return self._submit(write, len(request.body))
+
+    def drop_quarantined(self, requests: Collection[ReceivedRequest]) -> None:
+        """Delete requests that were set aside, for good."""
+        ids = [(request.id,) for request in requests]
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM quarantine WHERE id = ?", ids)
+
+        self._submit(write, 0).result()
+
+    def newest_id(self) -> int:
+        """Return the number of the request taken in last; 0 when none waits."""
+        with closing(self._connect()) as connection:
+            return int(connection.execute("SELECT ifnull(max(id), 0) FROM requests").fetchone()[0])
+
+    def has_before(self, id_: int) -> bool:
+        """Return whether a request up to number `id_` still waits for the database."""
+        with closing(self._connect()) as connection:
+            return bool(connection.execute("SELECT 1 FROM requests WHERE id <= ? LIMIT 1", (id_,)).fetchone())
+
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the inbox, as it is at one instant, to a new file."""
+        _create_private(path)
+        with closing(self._connect()) as connection, closing(sqlite3.connect(path)) as copy:
+            connection.backup(copy)
+
+    def compact(self) -> None:
+        """Give the space of forgotten requests back to the disk, and their bytes with it.
+
+        SQLite leaves deleted bodies in free pages, where they can still be read.
+        """
+        with closing(self._connect()) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def touched_minutes(self, limit: int) -> TouchedMinutes:
         """Return minutes whose rollups are out of date, newest first, at most `limit`."""
@@ -395,8 +463,31 @@ def _insert(connection: sqlite3.Connection, request: ReceivedRequest) -> None:
     minutes = ",".join(map(str, sorted(request.minutes)))
     connection.execute(
         _INSERT,
-        (request.project, request.received_at_ns, request.encoding, request.spans, minutes, request.body),
+        (
+            request.project,
+            request.received_at_ns,
+            request.encoding,
+            request.spans,
+            minutes,
+            request.body,
+            request.signal,
+        ),
     )
+
+
+def _received(row: tuple[Any, ...]) -> ReceivedRequest:
+    """Return the request of a row that has the id and then `_COLUMNS`."""
+    id_, project, received_at_ns, encoding, spans, minutes, body, signal = row
+    return ReceivedRequest(
+        project, received_at_ns, encoding, spans, _minutes_from_text(minutes), body, id_, signal
+    )
+
+
+def _add_signal(connection: sqlite3.Connection) -> None:
+    for table in ("requests", "quarantine"):
+        columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+        if "signal" not in {name for _, name, *_ in columns}:
+            connection.execute(_ADD_SIGNAL.format(table=table))
 
 
 def _minutes_from_text(text: str) -> frozenset[int]:

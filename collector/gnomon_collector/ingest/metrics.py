@@ -27,9 +27,42 @@ class IngestMetrics:
         self.rejected_spans = Counter(
             "gnomon_ingest_rejected_spans", "Spans left out of accepted requests", registry=self._registry
         )
+        self.log_records = Counter(
+            "gnomon_ingest_log_records", "Log records acknowledged", registry=self._registry
+        )
+        self.rejected_log_records = Counter(
+            "gnomon_ingest_rejected_log_records",
+            "Log records left out of accepted requests",
+            registry=self._registry,
+        )
+        self.data_points = Counter(
+            "gnomon_ingest_data_points", "Data points of metrics acknowledged", registry=self._registry
+        )
+        self.rejected_data_points = Counter(
+            "gnomon_ingest_rejected_data_points",
+            "Data points left out of accepted requests",
+            registry=self._registry,
+        )
         self.ack_seconds = Histogram(
             "gnomon_ingest_ack_seconds", "Time from request to acknowledgement", registry=self._registry
         )
+
+    def acknowledged(self, signal: str, items: int, rejected: int, duration_s: float) -> None:
+        """Count an accepted request.
+
+        Args:
+            signal: traces, logs or metrics.
+            items, rejected: its spans, log records or data points, and those left out.
+            duration_s: from request to acknowledgement.
+        """
+        taken, left_out = {
+            "traces": (self.spans, self.rejected_spans),
+            "logs": (self.log_records, self.rejected_log_records),
+            "metrics": (self.data_points, self.rejected_data_points),
+        }[signal]
+        taken.inc(items)
+        left_out.inc(rejected)
+        self.ack_seconds.observe(duration_s)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -18,10 +18,10 @@ from grpc_status import rpc_status
 
 from gnomon_collector.errors import ConfigError, GnomonError, StoreUnavailable
 from gnomon_collector.ingest.authorize import NotAuthorized
-from gnomon_collector.ingest.intake import RETRY_AFTER_S, TraceIntake, export_response
+from gnomon_collector.ingest.intake import RETRY_AFTER_S, Intake, export_response
+from gnomon_collector.ingest.signals import SIGNALS, TRACES, Signal
 
-SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
-_ROUTE: Final = "grpc/traces"
+SERVICE: Final = TRACES.service
 _STOP_S: Final = 3.0
 _THREADS: Final = 8
 # What one caller may have open at a time, and a place in the queue for those beyond the threads.
@@ -31,7 +31,7 @@ _MOST_CALLS: Final = 256
 class OtlpGrpcServer:
     """The gRPC server of one collector."""
 
-    def __init__(self, intake: TraceIntake, address: str, port: int, flag: str) -> None:
+    def __init__(self, intake: Intake, address: str, port: int, flag: str) -> None:
         """Listen, and answer from a pool of threads.
 
         Raises:
@@ -39,7 +39,7 @@ class OtlpGrpcServer:
         """
         self._server = grpc.server(
             ThreadPoolExecutor(_THREADS, thread_name_prefix="gnomon-grpc"),
-            handlers=[_handler(intake)],
+            handlers=[_handler(intake, signal) for signal in SIGNALS],
             maximum_concurrent_rpcs=_MOST_CALLS,
             options=[
                 ("grpc.max_receive_message_length", intake.max_request_bytes),
@@ -59,21 +59,23 @@ class OtlpGrpcServer:
         self._server.stop(_STOP_S).wait()
 
 
-def _handler(intake: TraceIntake) -> grpc.GenericRpcHandler:
+def _handler(intake: Intake, signal: Signal) -> grpc.GenericRpcHandler:
+    route = f"grpc/{signal.name}"
+
     def export(body: bytes, context: grpc.ServicerContext) -> bytes:
         started = time.perf_counter()
         try:
-            checked, stored = intake.check(intake.project(_headers(context)), body, "")
+            checked, stored = intake.check(intake.project(_headers(context)), body, "", signal=signal)
             intake.put(checked, stored).result()
         except GnomonError as error:
-            intake.answered(_ROUTE, _code(error).name)
+            intake.answered(route, _code(error).name)
             context.abort_with_status(rpc_status.to_status(_status(error)))
-        intake.acknowledged(checked, time.perf_counter() - started)
-        intake.answered(_ROUTE, grpc.StatusCode.OK.name)
-        return bytes(export_response(checked).SerializeToString())
+        intake.acknowledged(checked, time.perf_counter() - started, signal)
+        intake.answered(route, grpc.StatusCode.OK.name)
+        return bytes(export_response(checked, signal).SerializeToString())
 
     method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(export)
-    return grpc.method_handlers_generic_handler(SERVICE, {"Export": method})
+    return grpc.method_handlers_generic_handler(signal.service, {"Export": method})
 
 
 def _headers(context: grpc.ServicerContext) -> dict[str, str]:

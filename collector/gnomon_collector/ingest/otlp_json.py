@@ -12,15 +12,15 @@ import json
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from gnomon_collector.errors import BadRequest
+from gnomon_collector.ingest.signals import TRACES, Signal
 
 _ID_KEYS = frozenset({"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"})
 
 
-def traces_from_json(body: bytes) -> bytes:
-    """Return a JSON ``ExportTraceServiceRequest`` as protobuf.
+def from_json(body: bytes, signal: Signal = TRACES) -> bytes:
+    """Return a JSON export request as protobuf.
 
     Raises:
         BadRequest: it is not JSON, or not that message. Unknown fields are passed over, as OTLP asks.
@@ -28,15 +28,15 @@ def traces_from_json(body: bytes) -> bytes:
     try:
         fields = json.loads(body, object_hook=_with_base64_ids)
         if not isinstance(fields, dict):
-            raise BadRequest("The body is not a JSON object with resourceSpans.")
+            raise BadRequest(f"The body is not a JSON object with {signal.envelope}.")
         request = json_format.ParseDict(
-            fields, ExportTraceServiceRequest(), ignore_unknown_fields=True, max_recursion_depth=100
+            fields, signal.request(), ignore_unknown_fields=True, max_recursion_depth=100
         )
         return bytes(request.SerializeToString())
     except (ValueError, RecursionError, json_format.Error) as error:
         # The errors of these libraries may quote what was sent, so only their kind is passed on.
         raise BadRequest(
-            f"The body is not a valid ExportTraceServiceRequest in JSON ({type(error).__name__})."
+            f"The body is not a valid {signal.request.__name__} in JSON ({type(error).__name__})."
         ) from None
 
 
@@ -46,7 +46,8 @@ def to_json(message: Message) -> bytes:
 
 
 def _with_base64_ids(fields: dict[str, object]) -> dict[str, object]:
-    """Ids stand in spans and links only; an attribute's value is an object of its own and has no such key."""
+    """Ids stand in spans, links, log records and exemplars only; an attribute's value is an object of its own
+    and has no such key."""
     for key in _ID_KEYS & fields.keys():
         fields[key] = _base64_of_hex(fields[key])
     return fields

@@ -9,13 +9,14 @@ import sys
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gnomon_collector.errors import BadRequest
+from gnomon_collector.ingest.signals import TRACES, Signal
 from gnomon_schemas.normalise import EARLIEST, MAX_FUTURE_S
 
 if sys.version_info >= (3, 14):
@@ -27,11 +28,14 @@ _TRACE_ID_BYTES = 16
 _SPAN_ID_BYTES = 8
 _MINUTE_NS = 60 * 10**9
 _EARLIEST_NS = int(EARLIEST.timestamp()) * 10**9
-# Nesting of the messages whose number is bounded: request, resource spans, scope spans, spans.
-_REPEATED_FIELDS = (1, 2, 2)
-# A span in a resource and a scope of its own comes with seven fields down to the span; more is no OTLP,
-# and reading on would take seconds.
-_FIELDS_PER_SPAN = 7
+Path = tuple[tuple[int, ...], ...]
+# Nesting of the messages whose number is bounded: request, resource spans, scope spans, spans; or of logs.
+SPAN_PATH: Final[Path] = ((1,), (2,), (2,))
+# A metric has its data (gauge, sum, histogram, exponential histogram or summary), and that has points.
+METRIC_PATH: Final[Path] = (*SPAN_PATH, (5, 7, 9, 10, 11), (1,))
+# A span in a resource and a scope of its own comes with seven fields down to the span, a data point with four
+# more; more is no OTLP, and reading on would take seconds.
+_FIELDS_PER_ITEM: Final[Mapping[Path, int]] = {SPAN_PATH: 7, METRIC_PATH: 16}
 _LENGTH_DELIMITED = 2
 _FIXED_BYTES = {1: 8, 5: 4}
 
@@ -45,11 +49,12 @@ class CheckedRequest:
     """A request that may be taken in.
 
     Attributes:
-        body: the request without its rejected spans; the very bytes received when there are none
-        spans: spans in `body`
-        rejected: spans left out
+        body: the request without what was rejected of it; the very bytes received when that is nothing
+        spans: spans, log records or data points in `body`
+        rejected: those left out
         reason: why, for the client
-        minutes: minutes since 1970 in which the spans start, as the database will have them
+        minutes: minutes since 1970 in which the spans start, as the database will have them; none of logs and
+            metrics
     """
 
     body: bytes
@@ -121,11 +126,8 @@ def check_request(body: bytes, received_at_ns: int, max_spans: int) -> CheckedRe
         BadRequest: it is not valid protobuf of that type.
         TooLarge: it has too many spans.
     """
-    _check_count(body, max_spans)
-    try:
-        request = ExportTraceServiceRequest.FromString(body)
-    except DecodeError as error:
-        raise BadRequest(f"The body is not a valid ExportTraceServiceRequest: {error}.") from None
+    check_count(body, max_spans, TRACES)
+    request = decoded(body, ExportTraceServiceRequest)
     minutes = set()
     spans = rejected = 0
     latest_ns = received_at_ns + MAX_FUTURE_S * 10**9
@@ -184,22 +186,49 @@ def _without_invalid(request: ExportTraceServiceRequest) -> bytes:
     return bytes(request.SerializeToString())
 
 
-def _check_count(body: bytes, max_spans: int) -> None:
-    """Count on the wire, before decoding: the 2 bytes of an empty span take 170 decoded."""
-    if len(body) <= 2 * max_spans:
+M = TypeVar("M", bound=Message)
+
+
+def decoded(body: bytes, message: type[M]) -> M:
+    """Decode a request.
+
+    Raises:
+        BadRequest: it is not valid protobuf of that type.
+    """
+    try:
+        found: M = message.FromString(body)
+    except DecodeError as error:
+        raise BadRequest(f"The body is not a valid {message.__name__}: {error}.") from None
+    return found
+
+
+def check_count(body: bytes, max_items: int, signal: Signal, path: Path = SPAN_PATH) -> None:
+    """Count on the wire, before decoding: the 2 bytes of an empty span take 170 decoded.
+
+    Args:
+        path: numbers of the fields that lead to the items, of each message from the request down.
+
+    Raises:
+        TooLarge: it has too many items, or too many messages around them.
+        BadRequest: it is not valid protobuf.
+    """
+    if len(body) <= 2 * max_items:
         return
     try:
-        _WireCount(max_spans).add(memoryview(body), 0)
+        _WireCount(max_items, signal.items, path).add(memoryview(body), 0)
     except IndexError:
-        raise BadRequest("The body is not a valid ExportTraceServiceRequest: it ends early.") from None
+        raise BadRequest(f"The body is not a valid {signal.request.__name__}: it ends early.") from None
 
 
 class _WireCount:
     """Counts the resources, scopes, spans and fields around them in a serialized request."""
 
-    def __init__(self, max_spans: int) -> None:
-        self._max_spans = max_spans
-        self._messages = [0] * len(_REPEATED_FIELDS)
+    def __init__(self, max_items: int, items: str, path: Path) -> None:
+        self._max_items = max_items
+        self._items = items
+        self._path = path
+        self._messages = [0] * len(path)
+        self._max_fields = _FIELDS_PER_ITEM[path] * max_items
         self._fields = 0
 
     def add(self, message: memoryview, level: int) -> None:
@@ -216,7 +245,7 @@ class _WireCount:
             wire_type = tag & 7
             if wire_type == _LENGTH_DELIMITED:
                 size, position = _varint(message, position)
-                if tag >> 3 == _REPEATED_FIELDS[level]:
+                if tag >> 3 in self._path[level]:
                     self._add_repeated(message[position : position + size], level)
                 position += size
             elif wire_type in _FIXED_BYTES:
@@ -224,20 +253,20 @@ class _WireCount:
             elif wire_type == 0:
                 _, position = _varint(message, position)
             else:
-                raise BadRequest("The body is not a valid ExportTraceServiceRequest: unknown wire type.")
-            if self._fields > _FIELDS_PER_SPAN * self._max_spans:
+                raise BadRequest("The body is not a valid export request: unknown wire type.")
+            if self._fields > self._max_fields:
                 raise self._too_large()
 
     def _add_repeated(self, message: memoryview, level: int) -> None:
         self._messages[level] += 1
-        if self._messages[level] > self._max_spans:
+        if self._messages[level] > self._max_items:
             raise self._too_large()
-        if level + 1 < len(_REPEATED_FIELDS):
+        if level + 1 < len(self._path):
             self.add(message, level + 1)
 
     def _too_large(self) -> TooLarge:
         return TooLarge(
-            f"The request has more than {self._max_spans} spans: send fewer at a time,"
+            f"The request has more than {self._max_items} {self._items}: send fewer at a time,"
             " or raise GNOMON_MAX_REQUEST_SPANS."
         )
 
@@ -255,4 +284,4 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
             return value, position + 1
         shift += 7
         if shift > 63:
-            raise BadRequest("The body is not a valid ExportTraceServiceRequest: a number is too long.")
+            raise BadRequest("The body is not a valid export request: a number is too long.")
