@@ -31,7 +31,7 @@ from gnomon_collector.ingest.app import IngestParts, add_ingest_routes
 from gnomon_collector.ingest.authorize import Authorize, authorize_all, authorize_by_key
 from gnomon_collector.ingest.flusher import Flusher
 from gnomon_collector.ingest.inbox import Inbox
-from gnomon_collector.ingest.intake import TraceIntake
+from gnomon_collector.ingest.intake import Intake
 from gnomon_collector.ingest.metrics import IngestMetrics
 from gnomon_collector.ingest.otlp_grpc import OtlpGrpcServer
 from gnomon_collector.ingest.rollup_worker import RollupWorker
@@ -168,7 +168,7 @@ def _start_collector(settings: Settings, store: Store, keys: KeyRing, stack: Exi
 
 def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) -> str:
     """Start OTLP over gRPC and return its address."""
-    intake = TraceIntake(settings, collector.authorize, collector.inbox, collector.metrics)
+    intake = Intake(settings, collector.authorize, collector.inbox, collector.metrics)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     server = OtlpGrpcServer(intake, host, settings.otlp_grpc_port, "--otlp-grpc-port")
     stack.callback(server.stop)
