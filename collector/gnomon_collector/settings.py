@@ -74,6 +74,29 @@ class Settings(BaseSettings):
         ge=1024**2,
         description="Most bytes acknowledged but not yet in the database; beyond it clients get 503.",
     )
+    judge_base_url: str = Field(
+        "",
+        description="Endpoint of the LLM judge that speaks OpenAI's chat completions"
+        " (https://api.openai.com/v1); empty: nothing is judged.",
+    )
+    judge_api_key: str = Field("", repr=False, description="Key for the judge's endpoint.")
+    judge_model: str = Field("", description="Model that judges (gpt-4.1-mini).")
+    judge_policy: str = Field(
+        "",
+        description="TOML file that says what is judged, how often and for how much a day; empty means"
+        " DATA/judge.toml, and without that file two answers in a hundred.",
+    )
+    judge_concurrency: int = Field(32, ge=1, le=512, description="Calls of the judge at the same time.")
+    judge_timeout_s: float = Field(60.0, gt=0, le=600, description="Longest wait for a verdict, in seconds.")
+    judge_input_usd_per_million: float | None = Field(
+        None,
+        ge=0,
+        description="Price of the judge's input tokens, for a model that the price list does not have; empty:"
+        " from the list.",
+    )
+    judge_output_usd_per_million: float | None = Field(
+        None, ge=0, description="Price of the judge's output tokens, likewise."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much the server writes to its log."
     )
