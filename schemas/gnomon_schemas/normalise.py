@@ -16,7 +16,7 @@ from gnomon_schemas import attributes, bodies
 from gnomon_schemas.dialects import FIELDS, Dialect, load_dialects, with_trait
 from gnomon_schemas.language import language
 from gnomon_schemas.otlp import DDL_SLOTS, JSON_KEY
-from gnomon_schemas.prices import COST_USD, PRICE_ARRAYS
+from gnomon_schemas.prices import CACHE_VERSION, COST_USD, IS_CACHE_HIT, PRICE_ARRAYS
 from gnomon_schemas.recognition import fields_select, kind_by_operation
 from gnomon_schemas.sqltext import mapped, one_of, quoted, strings
 
@@ -364,8 +364,8 @@ _PRICED: Final = "c.*, p.*, c.input_tokens IS NOT NULL OR c.output_tokens IS NOT
 _PRICE_JOIN: Final = f"""\
 FROM (SELECT {_MENDED} FROM otlp_readings) AS c
 ASOF LEFT JOIN (
-    SELECT provider AS p_provider, model AS p_model, valid_from, tier_starts, input_usd, output_usd,
-        cache_read_usd, cache_write_usd, price_version AS p_version
+    SELECT provider AS p_provider, model AS p_model, valid_from, {", ".join(PRICE_ARRAYS)},
+        price_version AS p_version
     FROM model_prices FINAL) AS p
 ON c.provider = p.p_provider AND c.model = p.p_model AND c.priced_at >= p.valid_from"""
 
@@ -426,10 +426,11 @@ project,
     finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
     multiIf(NOT has_usage, 'none', stream AND ifNull(cache_read_tokens, 0) = 0
         AND {one_of("dialect", with_trait("invents_stream_usage"))}, 'sdk_estimate', 'provider') AS usage_source,
+    kind IN ('generation', 'embedding') AND {IS_CACHE_HIT} AS is_free,
     has_usage AND p_version != '' AND kind IN ('generation', 'embedding') AS is_priced,
-    if(is_priced, {COST_USD.format(**{name: name for name in PRICE_ARRAYS})}, NULL) AS cost_usd,
+    multiIf(is_free, 0., is_priced, {COST_USD.format(**{name: name for name in PRICE_ARRAYS})}, NULL) AS cost_usd,
     nullIf({_COST_REPORTED_USD}, if({_ZERO_COST}, 0, NULL)) AS cost_reported_usd,
-    if(is_priced, p_version, '') AS price_version,
+    multiIf(is_free, {quoted(CACHE_VERSION)}, is_priced, p_version, '') AS price_version,
     f_session_id AS session_id,
     f_user_id AS user_id,
     f_company_id AS company_id,
@@ -463,8 +464,11 @@ project,
 
 
 _UNSTORED: Final = """\
-SELECT * EXCEPT (is_priced) FROM otlp_columns
+SELECT * EXCEPT (is_free, is_priced) FROM otlp_columns
 WHERE (project, start_time, trace_id, span_id) NOT IN (
     SELECT project, start_time, trace_id, span_id FROM spans
     WHERE start_time IN (SELECT start_time FROM otlp_columns))
+    AND (project, trace_id) NOT IN (
+    SELECT project, trace_id FROM erased_traces
+    WHERE (project, trace_id) IN (SELECT project, trace_id FROM otlp_columns))
 LIMIT 1 BY project, start_time, trace_id, span_id"""

@@ -17,7 +17,7 @@ from gnomon_collector.store.duplicates import Call, changed_duplicates
 from gnomon_collector.store.engine import Store
 from gnomon_schemas.dialects import with_trait
 from gnomon_schemas.otlp import BATCH_FORMAT, BATCH_TABLE, batch_settings
-from gnomon_schemas.prices import COST_USD, PRICE_ARRAYS, Price
+from gnomon_schemas.prices import COST_USD, PRICE_ARRAY_TYPES, PRICE_ARRAYS, Price, no_price
 
 # Which rows came with the requests of a batch. Not by batch id: a batch that was cut off comes again under
 # another id, and then its rows may be there already.
@@ -104,14 +104,7 @@ WHERE project = {project:String} AND toStartOfMinute(start_time) IN {minutes:Arr
 _SET_COST = f"""
 UPDATE spans
 SET price_version = {{price_version:String}},
-    cost_usd = {
-    COST_USD.format(
-        **{
-            name: f"{{{name}:Array({'UInt64' if name == 'tier_starts' else 'Nullable(Float64)'})}}"
-            for name in PRICE_ARRAYS
-        }
-    )
-}
+    cost_usd = {COST_USD.format(**{name: f"{{{name}:{type_}}}" for name, type_ in PRICE_ARRAY_TYPES.items()})}
 WHERE project IN {{projects:Array(String)}}
     AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}}
     AND kind IN ('generation', 'embedding') AND price_version = '' AND usage_source != 'none'
@@ -197,7 +190,9 @@ def mark_duplicates(store: Store, batch: Batch, project: str) -> set[datetime]:
         that changed: a run that was cut off may have changed them already.
     """
     minutes = with_neighbours(batch.minutes)
-    rows = store.query(_CALLS_SEEN_TWICE, {"project": project, "minutes": minutes, **received_between(batch)}).rows
+    rows = store.query(
+        _CALLS_SEEN_TWICE, {"project": project, "minutes": minutes, **received_between(batch)}
+    ).rows
     calls = [_call(row) for row in rows]
     changed = sorted(changed_duplicates(calls, _parents_between(store, project, minutes, calls)).items())
     for start in range(0, len(changed), _KEYS_PER_UPDATE):
@@ -266,28 +261,27 @@ def priced_models(store: Store) -> set[tuple[str, str]]:
     return {(str(provider), str(model)) for provider, model in store.query(_PRICED_MODELS).rows}
 
 
-def save_prices(
-    store: Store, periods_by_model: Mapping[tuple[str, str], Sequence[Price]], price_version: str
-) -> None:
+def save_prices(store: Store, periods_by_model: Mapping[tuple[str, str], Sequence[Price]]) -> None:
     """Keep what the price list says of (provider, model) pairs; no periods means that it knows none."""
     version = int(datetime.now(UTC).timestamp() * 1000)
-    unknown = Price(datetime(2015, 1, 1, tzinfo=UTC), [], [], [], [], [])
     rows = [
-        (*pair, price.valid_from, *_arrays(price), price_version if periods else "", version)
+        (*pair, price.valid_from, *_arrays(price), price.version, version)
         for pair, periods in periods_by_model.items()
-        for price in periods or [unknown]
+        for price in periods or [no_price()]
     ]
     store.insert_rows("model_prices", _PRICE_COLUMNS, rows)
 
 
 def price_batch(
-    store: Store, batch: Batch, provider: str, model: str, periods: Sequence[Price], price_version: str
+    store: Store, batch: Batch, provider: str, model: str, periods: Sequence[Price]
 ) -> None:
     """Set the cost of the calls of a model that came before its price was known; none without periods."""
     for price, after in zip_longest(periods, periods[1:]):
+        if not price.is_known:
+            continue
         valid_to = after.valid_from if after is not None else _FOREVER
         parameters: dict[str, object] = dict(zip(PRICE_ARRAYS, _arrays(price), strict=True))
-        parameters |= {"provider": provider, "model": model, "price_version": price_version}
+        parameters |= {"provider": provider, "model": model, "price_version": price.version}
         parameters |= {"valid_from": price.valid_from, "valid_to": valid_to}
         parameters |= {"projects": list(batch.projects), "minutes": sorted(batch.minutes)}
         store.command(_SET_COST, parameters, settings=_UPDATE_SETTINGS)
@@ -308,7 +302,11 @@ def _minute(time_ns: int) -> datetime:
 
 
 def _scope(batch: Batch) -> dict[str, object]:
-    return {"projects": list(batch.projects), "minutes": with_neighbours(batch.minutes), **received_between(batch)}
+    return {
+        "projects": list(batch.projects),
+        "minutes": with_neighbours(batch.minutes),
+        **received_between(batch),
+    }
 
 
 def received_between(batch: Batch) -> dict[str, object]:
