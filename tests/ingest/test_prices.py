@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,17 +16,15 @@ from tests.ingest.pipeline import Pipeline
 from gnomon_collector.store.engine import Store
 from gnomon_schemas.prices import PROVIDER_IDS, price_list_version, price_periods
 
-# What Gnomon's price rows have no place for: see `gnomon_schemas.prices`.
-UNPRICED_CLASSES = ("requests_kcount", "output_reasoning_mtok")
-# (input, output, cache read, cache write); the cache is inside the input.
+# (input, output, cache read, cache write, reasoning); the cache is inside the input, reasoning inside the output.
 USAGES = [
-    (100, 10, None, None),
-    (1_000, 100, 640, 0),
-    (250_000, 1_000, 100_000, 20_000),
-    (600_000, 1, 0, 600_000),
-    (0, 5, 0, 0),
-    (50, 0, 50, 0),
-    (1_000, 10, 0, 64),
+    (100, 10, None, None, None),
+    (1_000, 100, 640, 0, 0),
+    (250_000, 1_000, 100_000, 20_000, None),
+    (600_000, 1, 0, 600_000, None),
+    (0, 5, 0, 0, 5),
+    (50, 0, 50, 0, 0),
+    (1_000, 10, 0, 64, 4),
 ]
 Model = tuple[str, str, datetime]
 
@@ -36,33 +34,43 @@ def conditional_prices(model: Any) -> list[Any]:
 
 
 def priced_models() -> list[Model]:
-    """Return a few dozen (provider, model, time of call): with tiers, with dated prices, and plain ones."""
+    """Return (provider, model, time of call) by what is special: tiers, dates, hours, other classes; or nothing."""
     now = datetime.fromtimestamp(hour_ago_ns() // SECOND_NS, UTC)
-    tiered: list[Model] = []
-    dated: list[Model] = []
-    plain: list[Model] = []
+    kinds: dict[str, list[Model]] = {name: [] for name in ("hours", "tiers", "dates", "classes", "plain")}
     for provider in get_snapshot().providers:
         for model in provider.models:
-            conditions = conditional_prices(model)
-            prices = [each.prices for each in conditions] or [model.prices]
-            values = [(name, value) for price in prices for name, value in vars(price).items()]
-            if not _is_found(provider.id, model.id) or any(
-                isinstance(each.constraint, TimeOfDateConstraint) for each in conditions
-            ):
-                continue
-            if any(name in UNPRICED_CLASSES and value is not None for name, value in values):
-                continue
-            if any(isinstance(value, TieredPrices) for _, value in values):
-                tiered.append((provider.id, model.id, now))
-            elif any(isinstance(each.constraint, StartDateConstraint) for each in conditions):
-                dated.append((provider.id, model.id, now))
-                dated.append(
-                    (provider.id, model.id, datetime.fromtimestamp(now.timestamp() - 330 * 86400, UTC))
-                )
-            else:
-                plain.append((provider.id, model.id, now))
+            if _is_found(provider.id, model.id):
+                kind = _special(model)
+                kinds[kind] += [(provider.id, model.id, at) for at in _times(kind, now)]
     chance = random.Random(1)
-    return [*chance.sample(tiered, 14), *chance.sample(dated, 10), *chance.sample(plain, 16)]
+    sampled = [
+        chance.sample(kinds[kind], count) for kind, count in (("tiers", 14), ("dates", 10), ("plain", 16))
+    ]
+    return [*kinds["hours"], *kinds["classes"], *(each for models in sampled for each in models)]
+
+
+def _special(model: Any) -> str:
+    conditions = conditional_prices(model)
+    prices = [each.prices for each in conditions] or [model.prices]
+    values = {name: value for price in prices for name, value in vars(price).items() if value is not None}
+    if any(isinstance(each.constraint, TimeOfDateConstraint) for each in conditions):
+        return "hours"
+    if {"requests_kcount", "output_reasoning_mtok"} & values.keys():
+        return "classes"
+    if any(isinstance(value, TieredPrices) for value in values.values()):
+        return "tiers"
+    return (
+        "dates" if any(isinstance(each.constraint, StartDateConstraint) for each in conditions) else "plain"
+    )
+
+
+def _times(kind: str, now: datetime) -> list[datetime]:
+    """Now; in other periods and hours too where they matter, the ends of DeepSeek's hours included."""
+    yesterday = now.replace(hour=0, minute=0) - timedelta(days=1)
+    if kind == "hours":
+        minutes = (0, 29, 30, 60, 239, 240, 365, 599, 600, 989, 990, 1439)
+        return [yesterday + timedelta(minutes=minute) for minute in minutes]
+    return [now, now - timedelta(days=330)] if kind == "dates" else [now]
 
 
 def _is_found(provider: str, model: str) -> bool:
@@ -79,12 +87,19 @@ def said(usage: tuple[int | None, ...]) -> dict[str, object]:
         "gen_ai.usage.output_tokens",
         "gen_ai.usage.cache_read.input_tokens",
         "gen_ai.usage.cache_write.input_tokens",
+        "gen_ai.usage.reasoning.output_tokens",
     )
     return {name: value for name, value in zip(names, usage, strict=True) if value is not None}
 
 
 def official_cost_usd(provider: str, model: str, at: datetime, usage: tuple[int | None, ...]) -> float:
-    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    names = (
+        "input_tokens",
+        "output_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "output_reasoning_tokens",
+    )
     counts = {name: value for name, value in zip(names, usage, strict=True) if value is not None}
     price = calc_price(Usage(**counts), model, provider_id=provider, genai_request_timestamp=at)
     return float(price.total_price)
@@ -119,7 +134,24 @@ def test_costs_are_those_of_genai_prices(pipeline: Pipeline) -> None:
         expected = official_cost_usd(str(provider), str(model), at, usage)
         assert cost == pytest.approx(expected, rel=1e-9, abs=1e-15), (provider, model, at, usage)
         assert version == price_list_version()
-    assert len({cost for _, _, cost, _ in rows}) > 100
+    assert len(cases) > 400
+    assert len({cost for _, _, cost, _ in rows}) > 200
+
+
+@pytest.mark.parametrize("status", ["hit", "semantic_hit", "Hit"])
+def test_an_answer_from_the_services_own_cache_costs_nothing(pipeline: Pipeline, status: str) -> None:
+    said = {
+        "gen_ai.provider.name": "openai",
+        "gen_ai.usage.input_tokens": 1000,
+        "gen_ai.operation.name": "chat",
+    }
+    for number, model in enumerate(["gpt-4o", "gpt-4o", "no-such-model"]):
+        cached = {**said, "gen_ai.request.model": model, "gnomon.cache.status": status}
+        pipeline.send(request([span(number, hour_ago_ns(), cached)]))
+    assert pipeline.rows("SELECT cost_usd, price_version FROM spans") == [(0.0, "app cache")] * 3
+    missed = {**said, "gen_ai.request.model": "gpt-4o", "gnomon.cache.status": "miss"}
+    pipeline.send(request([span(9, hour_ago_ns(), missed)]))
+    assert pipeline.value("SELECT sum(cost_usd) FROM spans") == pytest.approx(0.0025)
 
 
 def test_otel_names_of_providers_are_understood() -> None:
