@@ -46,6 +46,12 @@ def to_rows(view: ViewState, query: str) -> str:
     )
 
 
+def to_person(view: ViewState, kind: str, value: str) -> str:
+    """Return the address of a user, company or session."""
+    folder = {"user": "users", "company": "companies", "session": "sessions"}[kind]
+    return f"/{folder}/{quote(value, safe='')}{state.to_query(kept(view))}"
+
+
 def at(view: ViewState, start: datetime, end: datetime) -> ViewState:
     """Return a view of another time (UTC)."""
     return replace(view, start=start, end=end)

@@ -47,6 +47,20 @@ def content_panel(
     return _panel(panel, title, hint, unit, content, asks, _menu(panel, explore, is_chart=False), is_wide)
 
 
+def tile_row(panel: str, title: str) -> Any:
+    """Return a row of tiles of id `panel`, which is asked for as a panel is."""
+    return html.Section(
+        [
+            html.Div(id=panel, className="tiles tile-row"),
+            html.Div(id=ids.state_of(panel), className="tile-row-state"),
+            dcc.Store(id=ids.asked(panel)),
+        ],
+        className="panel-tiles",
+        **aria(label=title),
+        **data(panel=panel),
+    )
+
+
 def skeleton() -> Any:
     """Return what stands in a panel before its first answer."""
     return html.Div(dmc.Skeleton(height="100%", radius="sm"), className="overlay overlay-loading")

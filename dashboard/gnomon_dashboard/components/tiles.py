@@ -18,7 +18,11 @@ _NOISE = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One tile. `change` is relative (0.1: 10 % more), or a difference of shares where `points` is set."""
+    """One tile.
+
+    `change` is relative (0.1: 10 % more), or a difference of shares where `points` is set. Where there is
+    nothing to compare with in the nature of the figure, `is_compared` is False.
+    """
 
     key: str
     label: str
@@ -27,6 +31,8 @@ class Tile:
     better: Better
     note: str = ""
     points: bool = False
+    is_compared: bool = True
+    hint: str = ""
 
 
 def traffic_tiles(series: TrafficSeries, window: Window) -> list[Tile]:
@@ -109,8 +115,12 @@ def _tile(tile: Tile) -> Any:
         children=[
             html.Div(tile.label, className="tile-label"),
             html.Div(tile.value, className="tile-value"),
-            html.Div([_change(tile), html.Span(tile.note, className="tile-note")], className="tile-change"),
+            html.Div(
+                [*([_change(tile)] if tile.is_compared else []), html.Span(tile.note, className="tile-note")],
+                className="tile-change",
+            ),
         ],
+        title=tile.hint or None,
     )
 
 

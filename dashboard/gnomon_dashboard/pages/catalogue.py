@@ -2,11 +2,13 @@
 
 from typing import Final
 
-from gnomon_dashboard.pages import latency, overview, traces
+from gnomon_dashboard.pages import cache, cost, latency, overview, traces
 from gnomon_dashboard.pages.entry import Entry
 
 PAGES: Final[tuple[Entry, ...]] = (
     overview.PAGE,
     latency.PAGE,
+    cost.PAGE,
+    cache.PAGE,
     traces.PAGE,
 )

@@ -26,7 +26,7 @@ class Panel:
     Attributes:
         hint: what the figures mean, and where they come from.
         ask: the panel's query; may raise `StoreError`.
-        draw: makes the figure (a chart) or the HTML (content) of the answer; None where there is nothing.
+        draw: makes the figure (chart) or the HTML (content, tiles) of an answer; None where there is nothing.
         explore: query string of the Traces page that shows the rows behind the panel; empty for none.
         empty: what stands there without an answer; `empty_code` is the line of code that fills the panel.
         is_wide: over both columns.
@@ -39,7 +39,7 @@ class Panel:
     unit: str
     ask: Callable[[Store, View], Any]
     draw: Callable[[Any, View], Any]
-    kind: Literal["chart", "content"] = "chart"
+    kind: Literal["chart", "content", "tiles"] = "chart"
     explore: str = "rows=calls"
     empty: str = "No calls in this time range"
     empty_code: str = ""
@@ -126,6 +126,8 @@ def _register_brush(app: Dash, context: Context, panel: Panel) -> None:
 
 
 def _card(panel: Panel) -> Any:
+    if panel.kind == "tiles":
+        return panels.tile_row(panel.id, panel.title)
     make = panels.chart_panel if panel.kind == "chart" else panels.content_panel
     return make(
         panel.id,

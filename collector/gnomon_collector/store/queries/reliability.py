@@ -1,13 +1,13 @@
 """What makes calls slow or fail: errors by class, retries and fallbacks, examples, where the time of a request goes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_float, as_int, as_time, optional_float
 from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
-from gnomon_collector.store.queries.trace_columns import MODEL
+from gnomon_collector.store.queries.trace_columns import IS_CALL, MODEL
 
 LONGEST_SPLIT: Final = timedelta(hours=24)
 """The time split reads every span: at most those of the last 24 hours of a window."""
@@ -109,20 +109,46 @@ def error_classes(store: Store, scope: Scope, window: Window) -> list[ErrorClass
 
 
 def second_tries(store: Store, scope: Scope, window: Window) -> list[SecondTry]:
-    """Return retries and fallbacks with their reasons, most frequent first."""
-    where, parameters = _calls(scope, window)
+    """Return retries and fallbacks with their reasons, most frequent first.
+
+    The mark may stand on the call itself, or on the step around it: then the calls in that step count. A
+    filter by model does not apply.
+    """
+    where, parameters = _spans(scope, window)
     rows = store.query(
         f"""
-        SELECT
-            if(fallback_of != '', 'fallback', 'retry') AS try_kind,
-            if(fallback_reason != '', fallback_reason, '(no reason given)') AS reason,
-            fallback_of, model AS to_model, count() AS calls, countIf(status = 'ok') AS ok,
-            sumOrNull(cost_usd) AS cost, sum(duration_ns) / 1e6 AS duration
-        FROM calls
-        WHERE {where} AND (attempt > 1 OR fallback_of != '')
-        GROUP BY try_kind, reason, fallback_of, to_model
-        ORDER BY calls DESC, try_kind, reason, fallback_of, to_model
+        WITH marked AS (
+            SELECT trace_id, span_id, kind, duplicate_of, if(fallback_of != '', 'fallback', 'retry') AS try_kind,
+                fallback_reason, fallback_of, {MODEL} AS own_model, status, cost_usd, duration_ns
+            FROM spans
+            WHERE {where} AND (attempt > 1 OR fallback_of != '')
+        )
+        SELECT marked.try_kind,
+            multiIf(marked.fallback_reason != '', marked.fallback_reason, failed.error_type IS NOT NULL,
+                concat('after ', failed.error_type), '(no reason given)') AS reason,
+            marked.fallback_of,
+            if(marked.own_model != '', marked.own_model, ifNull(inner.model, '')) AS to_model,
+            count() AS calls, countIf(marked.status = 'ok') AS ok,
+            sumOrNull(if(marked.cost_usd IS NULL, inner.cost, marked.cost_usd)) AS cost,
+            sum(marked.duration_ns) / 1e6 AS duration
+        FROM marked
+        LEFT JOIN (
+            SELECT trace_id, parent_span_id, any({MODEL}) AS model, sumOrNull(cost_usd) AS cost
+            FROM spans
+            WHERE {where} AND {IS_CALL} AND trace_id IN (SELECT trace_id FROM marked)
+            GROUP BY trace_id, parent_span_id
+        ) AS inner ON marked.trace_id = inner.trace_id AND marked.span_id = inner.parent_span_id
+        LEFT JOIN (
+            SELECT trace_id, argMin(error_type, start_time) AS error_type
+            FROM spans
+            WHERE {where} AND {IS_CALL} AND status = 'error' AND trace_id IN (SELECT trace_id FROM marked)
+            GROUP BY trace_id
+        ) AS failed ON marked.trace_id = failed.trace_id
+        WHERE marked.duplicate_of = ''
+        GROUP BY marked.try_kind, reason, marked.fallback_of, to_model
+        ORDER BY calls DESC, marked.try_kind, reason, marked.fallback_of, to_model
         LIMIT 50
+        SETTINGS join_use_nulls = 1
         """,  # noqa: S608 (as above)
         parameters,
     ).rows
@@ -182,23 +208,8 @@ def first_tokens(store: Store, scope: Scope, window: Window) -> list[FirstToken]
 
 def time_split(store: Store, scope: Scope, window: Window) -> TimeSplit:
     """Return where the time of requests goes; over the last `LONGEST_SPLIT` of a longer window."""
-    conditions = [
-        "project = {project:String}",
-        "start_time >= {start:DateTime64(9)}",
-        "start_time < {end:DateTime64(9)}",
-    ]
-    parameters: Parameters = {
-        "project": scope.project,
-        "start": max(window.start, window.end - LONGEST_SPLIT),
-        "end": window.end,
-    }
-    for name, column, values in (
-        ("services", "service_name", scope.services),
-        ("environments", "environment", scope.environments),
-    ):
-        if values:
-            conditions.append(f"{column} IN {{{name}:Array(String)}}")
-            parameters[name] = list(values)
+    last_day = replace(window, start=max(window.start, window.end - LONGEST_SPLIT))
+    where, parameters = _spans(scope, last_day)
     rows = store.query(
         f"""
         SELECT
@@ -210,7 +221,7 @@ def time_split(store: Store, scope: Scope, window: Window) -> TimeSplit:
         FROM (
             SELECT kind, duplicate_of, duration_ns / 1e6 AS ms, parent_span_id = '' AS is_root
             FROM spans
-            WHERE {" AND ".join(conditions)}
+            WHERE {where}
         )
         """,  # noqa: S608 (as above)
         parameters,
@@ -221,6 +232,13 @@ def time_split(store: Store, scope: Scope, window: Window) -> TimeSplit:
 
 def _calls(scope: Scope, window: Window) -> tuple[str, Parameters]:
     conditions, parameters = scope_conditions(scope)
+    conditions += ["start_time >= {start:DateTime64(9)}", "start_time < {end:DateTime64(9)}"]
+    return " AND ".join(conditions), parameters | {"start": window.start, "end": window.end}
+
+
+def _spans(scope: Scope, window: Window) -> tuple[str, Parameters]:
+    """Conditions on spans of any kind."""
+    conditions, parameters = scope_conditions(replace(scope, models=()))
     conditions += ["start_time >= {start:DateTime64(9)}", "start_time < {end:DateTime64(9)}"]
     return " AND ".join(conditions), parameters | {"start": window.start, "end": window.end}
 

@@ -64,8 +64,7 @@ _OF_ROLLUP: Final = """
             sum(duration_ms) AS s_duration,
             sum(ttft_ms) AS s_ttft,
             sum(calls_with_ttft) AS s_with_ttft,
-            sumIf(output_tokens, kind = 'generation' AND status = 'ok') AS s_written,
-            sumIf(duration_ms, kind = 'generation' AND status = 'ok') AS s_writing,
+            sumIf(duration_ms, output_tokens > 0) AS s_writing,
             sumForEach(latency_buckets) AS s_latency"""
 _OF_CALLS: Final = """
             count() AS s_calls,
@@ -83,8 +82,7 @@ _OF_CALLS: Final = """
             sum(duration_ns) / 1e6 AS s_duration,
             sum(ifNull(ttft_ms, 0)) AS s_ttft,
             count(ttft_ms) AS s_with_ttft,
-            sumIf(ifNull(output_tokens, 0), kind = 'generation' AND status = 'ok') AS s_written,
-            sumIf(duration_ns, kind = 'generation' AND status = 'ok') / 1e6 AS s_writing,
+            sumIf(duration_ns, output_tokens > 0) / 1e6 AS s_writing,
             quantiles(0.5, 0.95, 0.99)(duration_ns / 1e6) AS s_latency"""
 
 _SHORT_OF_ROLLUP: Final = (
@@ -103,7 +101,7 @@ class Totals:
         with_usage: calls that reported tokens; `priced`: calls with a known price; `cost_usd` covers those.
         duration_ms: of all calls together.
         ttft_ms: of the `with_ttft` calls that reported a time to the first token, together.
-        written_tokens: output tokens of generations that ended well, which took `writing_ms` together.
+        writing_ms: duration of the calls that reported output tokens, together.
     """
 
     calls: int = 0
@@ -121,7 +119,6 @@ class Totals:
     duration_ms: float = 0.0
     ttft_ms: float = 0.0
     with_ttft: int = 0
-    written_tokens: int = 0
     writing_ms: float = 0.0
 
     @property
@@ -146,8 +143,8 @@ class Totals:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Output tokens per second of generation, over generations that ended well."""
-        per_ms = _share(self.written_tokens, self.writing_ms)
+        """Output tokens per second of the calls that reported output."""
+        per_ms = _share(self.output_tokens, self.writing_ms)
         return None if per_ms is None else per_ms * 1000
 
     @property
@@ -197,7 +194,7 @@ def over_time(store: Store, scope: Scope, window: Window, label: str = "") -> li
         ValueError: no such label.
     """
     rows = store.query(*over_time_query(scope, window, label)).rows
-    return [Point(as_time(row[0]), str(row[1]), totals(row[2:19]), latency(row[19])) for row in rows]
+    return [Point(as_time(row[0]), str(row[1]), totals(row[2:18]), latency(row[18])) for row in rows]
 
 
 def by_label(
@@ -210,9 +207,14 @@ def by_label(
     """
     rows = store.query(*by_label_query(scope, window, label, order, limit)).rows
     return [
-        Group(str(row[0]), totals(row[1:18]), latency(row[18]), Totals(calls=as_int(row[19]), errors=as_int(row[20]), cost_usd=as_float(row[21])))
+        Group(
+            str(row[0]),
+            totals(row[1:17]),
+            latency(row[17]),
+            Totals(calls=as_int(row[18]), errors=as_int(row[19]), cost_usd=as_float(row[20])),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def over_time_query(scope: Scope, window: Window, label: str = "") -> tuple[str, Parameters]:
@@ -257,7 +259,7 @@ def by_label_query(
 _FRACTIONAL: Final = ("cost_usd", "duration_ms", "ttft_ms", "writing_ms")
 _NAMES: Final = (
     "s_calls", "s_ok", "s_errors", "s_cancelled", "s_in", "s_out", "s_cache_read", "s_cache_write", "s_reasoning",
-    "s_usage", "s_cost", "s_priced", "s_duration", "s_ttft", "s_with_ttft", "s_written", "s_writing", "s_latency",
+    "s_usage", "s_cost", "s_priced", "s_duration", "s_ttft", "s_with_ttft", "s_writing", "s_latency",
 )  # fmt: skip
 
 
@@ -280,7 +282,7 @@ def _where(scope: Scope, table: str, time: str, *, since: str, until: str = "end
 
 
 def totals(cells: tuple[object, ...]) -> Totals:
-    """Return the seventeen sums of a row."""
+    """Return the sixteen sums of a row."""
     names = Totals.__dataclass_fields__
     values = {
         name: as_float(cell) if name in _FRACTIONAL else as_int(cell)
