@@ -18,7 +18,9 @@ from gnomon._guard import Guard, logger
 from gnomon._identity import resource_of
 from gnomon._instrument import Instrumentation, content_switches
 from gnomon._libraries import EXTRAS
+from gnomon._openai import OpenAIInstrumentation, Recorder
 from gnomon._processor import GnomonSpanProcessor
+from gnomon._retries_clients import ClientRetries
 from gnomon._scrub import find_mask
 from gnomon._settings import Settings, resolve
 from gnomon._sink import Sink
@@ -39,6 +41,7 @@ class Client:
     processor: GnomonSpanProcessor
     instrumentation: Instrumentation
     _environment: dict[str, str | None] = field(default_factory=dict)
+    retries: ClientRetries | None = None
 
     @property
     def captures_content(self) -> bool:
@@ -52,6 +55,8 @@ class Client:
     def stop(self, timeout_s: float | None) -> bool:
         """Take everything out of the host again; returns whether nothing was lost."""
         self.instrumentation.stop()
+        if self.retries is not None:
+            self.retries.stop()
         complete = self.close_sink(timeout_s)
         self.processor.disconnect()
         _restore_environment(self._environment)
@@ -83,13 +88,22 @@ def start_client(arguments: Mapping[str, object], guard: Guard, sink: Sink | Non
     processor = _processor_on(provider, guard)
     processor.connect(sink, settings.export_all_spans, settings.exit_timeout_s)
     environment = _set_environment(content_switches(settings.capture_content, os.environ))
-    instrumentation = Instrumentation(guard, provider)
+    instrumentation = Instrumentation(guard, provider, {"openai": _own_openai(settings, provider, guard)})
     instrumentation.start(settings.instrument, _switched_off())
     client = Client(
         settings, sink, provider.get_tracer("gnomon", version()), processor, instrumentation, environment
     )
+    if settings.instrument:
+        client.retries = ClientRetries(guard)
+        client.retries.start()
     _say_what_runs(client)
     return client
+
+
+def _own_openai(settings: Settings, provider: TracerProvider, guard: Guard) -> OpenAIInstrumentation:
+    tracer = provider.get_tracer("gnomon.openai", version())
+    captures = settings.capture_content != "none"
+    return OpenAIInstrumentation(Recorder(tracer, guard, captures, settings.max_value_chars))
 
 
 def _complain(guard: Guard, problem: str) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gnomon._guard import Guard
 from gnomon._libraries import EXTRAS, GENAI_LIBRARIES, library_of
@@ -71,6 +71,19 @@ def _plain_name(name: str) -> str:
     return name.strip().lower().replace("-", "").replace("_", "")
 
 
+class OwnInstrumentation(Protocol):
+    """Gnomon's own way to record a library, where the instrumentors of others cost too much."""
+
+    def prepare(self) -> None:
+        """Take note of the library's methods before anyone wraps them."""
+
+    def start(self) -> None:
+        """Wrap them, in place of what others wrapped around them meanwhile."""
+
+    def stop(self) -> None:
+        """Put back what was there."""
+
+
 @dataclass
 class Instrumentation:
     """The instrumentors this process activated.
@@ -83,6 +96,7 @@ class Instrumentation:
 
     guard: Guard
     provider: object
+    own: Mapping[str, OwnInstrumentation] = field(default_factory=dict)
     active: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -92,6 +106,9 @@ class Instrumentation:
     def start(self, wanted: Sequence[str], unwanted: Sequence[str]) -> None:
         """Activate what is installed and asked for."""
         chosen = choose(find_candidates(entry_points(group=GROUP)), wanted, unwanted)
+        for library in self.own:
+            if library not in chosen and _is_asked_for(library, wanted, unwanted):
+                chosen[library] = []
         asked = EXTRAS if AUTO in wanted else tuple(map(_plain_name, wanted))
         self.missing = [
             name for name in asked if name not in chosen and _is_wanted_here(name, wanted, unwanted)
@@ -103,6 +120,9 @@ class Instrumentation:
     def stop(self) -> None:
         """Take the activated instrumentors out again."""
         self._stopped = True
+        for instrumentation in self.own.values():
+            with self.guard.harmless("uninstrumenting"):
+                instrumentation.stop()
         for instrumentor in self._instrumentors:
             with self.guard.harmless("uninstrumenting"):
                 instrumentor.uninstrument()
@@ -111,28 +131,45 @@ class Instrumentation:
     def _start_one(self, library: str, candidates: Sequence[Candidate]) -> None:
         module = GENAI_LIBRARIES.get(library)
         if module is None or module in sys.modules:
-            self._activate_first(candidates)
+            self._activate_first(library, candidates)
         elif _is_installed(module):
             # Instrumentors import the library they are for, which may take a second: leave that to the host.
             if _when_imported(module, lambda: self._activate_late(library, candidates)):
-                self.waiting.append(f"{candidates[0]} as soon as it is imported")
+                self.waiting.append(f"{self._name(library, candidates)} as soon as it is imported")
             else:
-                self._activate_first(candidates)
+                self._activate_first(library, candidates)
+
+    def _name(self, library: str, candidates: Sequence[Candidate]) -> str:
+        return f"{library} (gnomon)" if library in self.own else str(candidates[0])
 
     def _activate_late(self, library: str, candidates: Sequence[Candidate]) -> None:
         if not self._stopped:
             with self.guard.harmless(f"instrumenting {library}"):
-                self._activate_first(candidates)
+                self._activate_first(library, candidates)
 
-    def _activate_first(self, candidates: Sequence[Candidate]) -> None:
+    def _activate_first(self, library: str, candidates: Sequence[Candidate]) -> None:
         already = next((candidate for candidate in candidates if _is_active(candidate)), None)
         if already is not None:
             self.active.append(f"{already}, activated elsewhere")
+            return
+        own = self.own.get(library)
+        if own is not None and (not candidates or candidates[0].rank == 0):
+            self._activate_own(own, library, candidates[:1])
             return
         for candidate in candidates:
             if self._activate(candidate):
                 self.active.append(str(candidate))
                 return
+
+    def _activate_own(self, own: OwnInstrumentation, library: str, official: Sequence[Candidate]) -> None:
+        """Start Gnomon's own; OpenTelemetry's beside it records what Gnomon's does not."""
+        own.prepare()
+        for candidate in official:
+            with self.guard.harmless(f"instrumenting {library}"):
+                self._activate(candidate)
+        own.start()
+        hint = "" if official else f"; for all of its calls: pip install 'gnomon[{library}]'"
+        self.active.append(f"{library} (gnomon{hint})")
 
     def _activate(self, candidate: Candidate) -> bool:
         instrumentor = candidate.entry_point.load()()
@@ -147,6 +184,12 @@ class Instrumentation:
             return False
         self._instrumentors.append(instrumentor)
         return True
+
+
+def _is_asked_for(library: str, wanted: Sequence[str], unwanted: Sequence[str]) -> bool:
+    return not {library} & set(map(_plain_name, unwanted)) and bool(
+        {AUTO, library} & set(map(_plain_name, wanted))
+    )
 
 
 def _is_active(candidate: Candidate) -> bool:

@@ -42,6 +42,7 @@ _SCOPES: Final = (
 # A session stamps these on every span inside it, HTTP spans too: they say nothing about the span.
 _STAMPED: Final = frozenset(
     {names.CONVERSATION_ID, names.PROMPT_NAME, names.PROMPT_VERSION, names.COMPANY_ID, names.TAGS}
+    | {names.ATTEMPT, names.FALLBACK_OF, names.FALLBACK_REASON}
 )
 _SPAN_BYTES: Final = 3_000
 """What an empty span of the OpenTelemetry SDK holds in memory: contexts, locks, containers."""
@@ -64,15 +65,31 @@ def _says_genai(key: str) -> bool:
 
 def estimate_bytes(span: ReadableSpan) -> int:
     """Estimate the memory a finished span holds, in bytes, without encoding it."""
-    size = _SPAN_BYTES + sum(map(_value_bytes, (span.attributes or {}).values()))
+    size = _SPAN_BYTES + _attributes_bytes(span.attributes)
     for event in span.events:
-        size += _EVENT_BYTES + sum(map(_value_bytes, (event.attributes or {}).values()))
+        size += _EVENT_BYTES + _attributes_bytes(event.attributes)
     return size + _EVENT_BYTES * len(span.links)
+
+
+def _attributes_bytes(attributes: Mapping[str, object] | None) -> int:
+    if not attributes:
+        return 0
+    # OpenTelemetry's attributes take a lock for each value that is read, a copy takes it once.
+    values = copied(attributes).values()
+    # What a text takes in memory is two or four bytes a character outside Latin-1: `__sizeof__` knows.
+    texts = sum([value.__sizeof__() for value in values if type(value) is str])
+    others = sum([_value_bytes(value) for value in values if type(value) is not str])
+    return _VALUE_BYTES * len(values) + texts + others
+
+
+def copied(attributes: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a plain copy of a span's attributes."""
+    copy = getattr(attributes, "copy", None)
+    return copy() if copy is not None else dict(attributes)
 
 
 def _value_bytes(value: object) -> int:
     if isinstance(value, str):
-        # What the text takes in memory: two or four bytes a character outside Latin-1.
         return _VALUE_BYTES + sys.getsizeof(value)
     if isinstance(value, bytes):
         return _VALUE_BYTES + len(value)

@@ -16,12 +16,15 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext
 
+from gnomon._spans import copied
+
 _FIXED64: Final = struct.Struct("<Q").pack
 _FIXED32: Final = struct.Struct("<I").pack
 _DOUBLE: Final = struct.Struct("<d").pack
 _ONE_BYTE: Final = tuple(bytes((number,)) for number in range(128))
 _TWO_BYTES: Final = 1 << 14
 _INT64: Final = range(-(2**63), 2**63)
+_ScopeSpans = tuple[InstrumentationScope | None, list[bytes]]
 _HAS_REMOTE: Final = 0x100
 _IS_REMOTE: Final = 0x200
 """Bits of ``Span.flags`` that say whether the parent came from another process."""
@@ -42,11 +45,15 @@ def encode_request(spans: Sequence[ReadableSpan], resource: Mapping[str, str]) -
         UnsupportedError: a span has links, trace state or nested attributes.
         ValueError, TypeError: a value does not fit into protobuf (UnicodeEncodeError: a lone surrogate).
     """
-    groups: dict[Resource, dict[InstrumentationScope | None, list[bytes]]] = {}
+    # By identity: OpenTelemetry dumps a resource as JSON each time it is asked for its hash.
+    groups: dict[int, tuple[Resource, dict[int, _ScopeSpans]]] = {}
     for span in spans:
-        scopes = groups.setdefault(span.resource, {})
-        scopes.setdefault(span.instrumentation_scope, []).append(_field(b"\x12", encode_span(span)))
-    return b"".join(_field(b"\x0a", _resource_spans(own, scopes, resource)) for own, scopes in groups.items())
+        own, scope = span.resource, span.instrumentation_scope
+        scopes = groups.setdefault(id(own), (own, {}))[1]
+        scopes.setdefault(id(scope), (scope, []))[1].append(_field(b"\x12", encode_span(span)))
+    return b"".join(
+        [_field(b"\x0a", _resource_spans(own, scopes.values(), resource)) for own, scopes in groups.values()]
+    )
 
 
 def encode_span(span: ReadableSpan) -> bytes:
@@ -79,13 +86,11 @@ def encode_span(span: ReadableSpan) -> bytes:
     return b"".join(parts)
 
 
-def _resource_spans(
-    own: Resource, scopes: Mapping[InstrumentationScope | None, Iterable[bytes]], given: Mapping[str, str]
-) -> bytes:
+def _resource_spans(own: Resource, scopes: Iterable[_ScopeSpans], given: Mapping[str, str]) -> bytes:
     # What is set is set last, as on the slow way.
     attributes = {key: value for key, value in own.attributes.items() if key not in given} | dict(given)
     parts = [_field(b"\x0a", b"".join(_attributes(b"\x0a", attributes)))]
-    for scope, spans in scopes.items():
+    for scope, spans in scopes:
         head = _field(b"\x0a", b"" if scope is None else _scope(scope))
         url = _text(b"\x1a", scope.schema_url) if scope is not None and scope.schema_url else b""
         parts.append(_field(b"\x12", head + b"".join(spans) + url))
@@ -113,7 +118,8 @@ def _event(event: Event) -> bytes:
 
 def _attributes(tag: bytes, attributes: Mapping[str, Any] | None) -> list[bytes]:
     return [
-        _field(tag, _key(key) + _field(b"\x12", _value(value))) for key, value in (attributes or {}).items()
+        _field(tag, _key(key) + _field(b"\x12", _value(value)))
+        for key, value in (copied(attributes) if attributes else {}).items()
     ]
 
 

@@ -227,7 +227,7 @@ def test_one_line_says_what_runs(
     lines = [record.getMessage() for record in caplog.records if record.name == "gnomon"]
     assert len(lines) == 1
     assert collector.url in lines[0]
-    assert "openai (opentelemetry-instrumentation-genai-openai" in lines[0]
+    assert "openai (gnomon)" in lines[0]
     assert "s3cret-key" not in caplog.text
 
 

@@ -201,16 +201,16 @@ def test_a_library_is_instrumented_when_it_is_imported(
 
 
 def test_a_library_without_an_instrumentor_is_pointed_out(
-    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     start(instrument=["spam"])
     assert "no instrumentor for spam is installed, its calls are not seen" in log_of(caplog)
-    gnomon.shutdown()
-    caplog.clear()
-    # As in an environment that has openai, but not the extra.
+
+
+def test_openai_is_seen_without_any_instrumentor_installed(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "gnomon")
     monkeypatch.setattr("gnomon._instrument.entry_points", lambda group: [])
     start(instrument="auto")
-    assert (
-        "no instrumentor for openai is installed, its calls are not seen: pip install 'gnomon[openai]'"
-        in log_of(caplog)
-    )
+    assert "openai (gnomon; for all of its calls: pip install 'gnomon[openai]')" in log_of(caplog)
