@@ -1,0 +1,395 @@
+"""Figures of the metric catalogue for many label sets and windows at once.
+
+One statement answers for every group and every window: each fact row is sent to the windows it lies in, and
+the aggregate of the metric is taken per window and group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import floor, log2
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from gnomon_collector.store.engine import Store
+from gnomon_collector.store.queries.cells import as_time
+from gnomon_schemas.metrics import (
+    BUCKETS,
+    BUCKETS_PER_OCTAVE,
+    CALL_FACTS,
+    Highest,
+    Mean,
+    Metric,
+    Quantile,
+    Rate,
+    Source,
+    Sum,
+    metric,
+    quantile_sql,
+    rank_sql,
+)
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Key: TypeAlias = tuple[str, ...]
+"""Project, then the values of the dimensions that are grouped by."""
+
+MOST_GROUPS: Final = 50_000
+_HOUR_S: Final = 3600
+_HOURLY_FROM_S: Final = 6 * _HOUR_S
+"""Windows from here on are read from the hourly rollup, their start widened to the hour."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What to compute.
+
+    Attributes:
+        projects: at least one
+        metric: a name of the catalogue
+        filter: dimension → values of which one must match
+        group_by: dimensions
+        ranks: SQL of the ranks that bound a quantile, see `gnomon_schemas.metrics.rank_sql`
+        slower_than_ms: compute the share of calls slower than this instead of the metric's own figure
+        by_second: the windows do not begin and end with whole minutes
+    """
+
+    projects: tuple[str, ...]
+    metric: str
+    filter: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    group_by: tuple[str, ...] = ()
+    ranks: tuple[str, str] | None = None
+    slower_than_ms: float | None = None
+    by_second: bool = False
+
+    @property
+    def source(self) -> Source:
+        """The kind of facts that it is read from.
+
+        Raises:
+            ValueError: the metric cannot be grouped or filtered so
+        """
+        found = metric(self.metric)
+        dimensions = tuple(dict.fromkeys((*self.group_by, *self.filter)))
+        source = found.source_for(dimensions)
+        return "calls" if self.by_second and source == "rollup" else source
+
+
+@dataclass(frozen=True)
+class Window:
+    """A span of time: `start` inclusive, `end` exclusive, UTC."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.end - self.start).total_seconds()
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What was read, as parallel arrays.
+
+    Attributes:
+        keys: the group of each row
+        first: sum or numerator; of a quantile the quantile itself
+        second: denominator, or how many calls there were
+        low: lower bound of a quantile, nan elsewhere
+        high: upper bound of a quantile, nan elsewhere
+    """
+
+    keys: list[Key]
+    first: Floats
+    second: Floats
+    low: Floats
+    high: Floats
+
+    def aligned(self, keys: Sequence[Key]) -> Readings:
+        """Return the rows of `keys`, in this order; zeros where nothing was read."""
+        place = {key: row for row, key in enumerate(self.keys)}
+        rows = np.array([place.get(key, -1) for key in keys], dtype=np.int64)
+        return Readings(
+            list(keys), *(_taken(one, rows) for one in (self.first, self.second, self.low, self.high))
+        )
+
+
+@dataclass(frozen=True)
+class Series:
+    """One group over time: each row is a window that ends at `times`."""
+
+    times: list[datetime]
+    readings: Readings
+
+
+def read_windows(store: Store, ask: Ask, windows: Sequence[Window]) -> list[Readings]:
+    """Return the readings of each window. A group without facts in a window has no row there.
+
+    Raises:
+        StoreError: the database refused or failed
+        ValueError: the metric cannot be grouped or filtered so
+    """
+    found: list[Readings] = [_NOTHING] * len(windows)
+    for is_hourly in (False, True):
+        places = [place for place, one in enumerate(windows) if _is_hourly(one, ask) == is_hourly]
+        if places:
+            chosen = [windows[place] for place in places]
+            for place, readings in zip(places, _read(store, ask, chosen, is_hourly), strict=True):
+                found[place] = readings
+    return found
+
+
+def read_series(
+    store: Store,
+    ask: Ask,
+    span: Window,
+    *,
+    step_s: int,
+    window_s: int,
+    groups: Sequence[Key] | None = None,
+    hours_of_day: Sequence[int] | None = None,
+) -> dict[Key, Series]:
+    """Return each group over time: windows of `window_s` seconds that end at the multiples of `step_s`.
+
+    Args:
+        span: windows that end after its start, up to its end
+        step_s: divides `window_s`
+        groups: only these
+        hours_of_day: only facts of these hours (UTC); for windows of an hour
+    """
+    sql, parameters = series_query(ask, span, step_s, window_s, groups, hours_of_day)
+    rows: dict[Key, list[tuple[object, ...]]] = {}
+    width = 1 + len(ask.group_by)
+    for row in store.query(sql, parameters).rows:
+        rows.setdefault(tuple(str(cell) for cell in row[1 : 1 + width]), []).append(row)
+    return {
+        key: Series([as_time(row[0]) for row in of_group], _readings(of_group, 1, width))
+        for key, of_group in rows.items()
+    }
+
+
+def windows_query(ask: Ask, windows: Sequence[Window], is_hourly: bool) -> tuple[str, dict[str, object]]:
+    """Return SQL and parameters of rows (window, project, dimensions, first, second, low, high)."""
+    starts = [_floor_hour(one.start) if is_hourly else one.start for one in windows]
+    ends = [one.end for one in windows]
+    facts, parameters = _facts(
+        ask, min(starts), max(ends), "calls_per_hour" if is_hourly else "calls_per_minute"
+    )
+    groups = ", ".join(("project", *ask.group_by))
+    sql = (
+        f"SELECT window, {groups}, {_aggregates(ask)} FROM ({facts})"  # noqa: S608  (allow-listed names)
+        " ARRAY JOIN arrayFilter(i -> time >= {starts:Array(DateTime64(3, 'UTC'))}[i]"
+        " AND time < {ends:Array(DateTime64(3, 'UTC'))}[i], range(1, {windows:UInt16} + 1)) AS window"
+        f" GROUP BY window, {groups} LIMIT {MOST_GROUPS * len(windows)}"
+    )
+    return sql, parameters | {"starts": starts, "ends": ends, "windows": len(windows)}
+
+
+def series_query(
+    ask: Ask,
+    span: Window,
+    step_s: int,
+    window_s: int,
+    groups: Sequence[Key] | None = None,
+    hours_of_day: Sequence[int] | None = None,
+) -> tuple[str, dict[str, object]]:
+    """Return SQL and parameters of rows (end of window, project, dimensions, first, second, low, high)."""
+    table = "calls_per_hour" if step_s % _HOUR_S == 0 else "calls_per_minute"
+    facts, parameters = _facts(ask, span.start - timedelta(seconds=window_s - step_s), span.end, table)
+    columns = ("project", *ask.group_by)
+    conditions = []
+    if groups is not None:
+        conditions.append(
+            f"({', '.join(columns)}) IN {{groups:Array(Tuple({', '.join(['String'] * len(columns))}))}}"
+        )
+        parameters["groups"] = [tuple(key) for key in groups]
+    if hours_of_day is not None:
+        conditions.append("toHour(time) IN {hours_of_day:Array(UInt8)}")
+        parameters["hours_of_day"] = list(hours_of_day)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    sql = (
+        f"SELECT ends_at, {', '.join(columns)}, {_aggregates(ask)} FROM (SELECT *,"  # noqa: S608
+        " toUnixTimestamp(time) AS second FROM (" + facts + f"){where})"
+        " ARRAY JOIN arrayMap(i -> toDateTime((intDiv(second, {step_s:UInt32}) + i) * {step_s:UInt32}, 'UTC'),"
+        " range(1, {windows:UInt32} + 1)) AS ends_at"
+        " WHERE ends_at > {after:DateTime('UTC')} AND ends_at <= {until:DateTime('UTC')}"
+        f" GROUP BY ends_at, {', '.join(columns)} ORDER BY ends_at"
+    )
+    bounds = {"after": span.start, "until": span.end}
+    return sql, parameters | bounds | {"step_s": step_s, "windows": max(1, window_s // step_s)}
+
+
+def _read(store: Store, ask: Ask, windows: Sequence[Window], is_hourly: bool) -> list[Readings]:
+    rows: list[list[tuple[object, ...]]] = [[] for _ in windows]
+    for row in store.query(*windows_query(ask, windows, is_hourly)).rows:
+        rows[int(str(row[0])) - 1].append(row)
+    return [_readings(of_window, 1, 1 + len(ask.group_by)) for of_window in rows]
+
+
+def _is_hourly(window: Window, ask: Ask) -> bool:
+    return ask.source == "rollup" and window.seconds >= _HOURLY_FROM_S
+
+
+def _floor_hour(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
+
+
+def _readings(rows: Sequence[tuple[object, ...]], first: int, width: int) -> Readings:
+    keys = [tuple(str(cell) for cell in row[first : first + width]) for row in rows]
+    numbers = np.array([row[first + width :] for row in rows], dtype=np.float64).reshape(-1, 4)
+    return Readings(keys, numbers[:, 0], numbers[:, 1], numbers[:, 2], numbers[:, 3])
+
+
+_EMPTY: Final = np.empty(0)
+_NOTHING: Final = Readings([], _EMPTY, _EMPTY, _EMPTY, _EMPTY)
+
+
+def _taken(values: Floats, rows: npt.NDArray[np.int64]) -> Floats:
+    if not len(values):
+        return np.zeros(len(rows))
+    return np.where(rows >= 0, values[rows], 0.0)
+
+
+# --- aggregates ---------------------------------------------------------------------------------
+
+
+def _aggregates(ask: Ask) -> str:
+    """SQL of the four numbers of a window."""
+    form, source = metric(ask.metric).form, ask.source
+    count = "count()" if source in ("scores", "drift", "queue") else "sum(calls)"
+    nothing = "nan, nan"
+    if ask.slower_than_ms is not None:
+        return f"toFloat64(sum({_slower(ask.slower_than_ms, source)})), toFloat64(sum(calls)), {nothing}"
+    match form:
+        case Sum(expression):
+            return f"toFloat64(sum({expression})), toFloat64({count}), {nothing}"
+        case Rate(numerator, denominator) | Mean(numerator, denominator):
+            return f"toFloat64(sum({numerator})), toFloat64(sum({denominator})), {nothing}"
+        case Highest(expression):
+            return f"toFloat64(max({expression})), toFloat64({count}), {nothing}"
+        case Quantile(q, buckets, expression):
+            return _quantile(q, _summed(source, buckets, expression), ask.ranks)
+
+
+def _quantile(q: float, summed: str, ranks: tuple[str, str] | None) -> str:
+    low, high = (rank_sql(summed, rank) for rank in ranks) if ranks else ("nan", "nan")
+    value = quantile_sql(summed, str(q))
+    return f"ifNull({value}, nan), toFloat64(arraySum({summed})), ifNull({low}, nan), ifNull({high}, nan)"
+
+
+def _summed(source: Source, buckets: str, expression: str) -> str:
+    if source == "rollup":
+        return f"sumForEach({buckets})"
+    bucket = f"toUInt8(least({BUCKETS}, greatest(1, 1 + floor({BUCKETS_PER_OCTAVE} * log2(greatest({expression}, 1e-6))))))"
+    counted = f"sumMapIf([{bucket}], [1], {expression} > 0)"
+    return f"arrayMap(i -> {counted}.2[indexOf({counted}.1, i)], range(1, {BUCKETS + 1}))"
+
+
+def _slower(limit_ms: float, source: Source) -> str:
+    """SQL of how many calls of a row took longer; within a bucket by the share of its logarithm."""
+    if source != "rollup":
+        return f"duration_ms > {limit_ms:.6f}"
+    position = BUCKETS_PER_OCTAVE * log2(max(limit_ms, 1.0))
+    bucket = min(BUCKETS, 1 + floor(position))
+    above = 1 - (position - floor(position))
+    return f"arraySum(arraySlice(latency_buckets, {bucket + 1})) + {above:.6f} * latency_buckets[{bucket}]"
+
+
+# --- facts --------------------------------------------------------------------------------------
+
+
+def _facts(ask: Ask, start: datetime, end: datetime, table: str) -> tuple[str, dict[str, object]]:
+    """SQL of fact rows: project, time, the dimensions asked for, and the columns of the metric's form."""
+    found = metric(ask.metric)
+    parameters: dict[str, object] = {"projects": list(ask.projects), "facts_start": start, "facts_end": end}
+    conditions = []
+    for place, (dimension, values) in enumerate(ask.filter.items()):
+        if dimension not in found.dimensions:
+            raise ValueError(f"{found.name} cannot be filtered by {dimension!r}.")
+        conditions.append(f"{dimension} IN {{filter_{place}:Array(String)}}")
+        parameters[f"filter_{place}"] = list(values)
+    also = "".join(f" AND {one}" for one in conditions)
+    build = {
+        "rollup": _rollup_facts,
+        "calls": _call_facts,
+        "scores": _score_facts,
+        "drift": _drift_facts,
+        "queue": _queue_facts,
+    }
+    return build[ask.source](found, tuple(ask.group_by), also, table, parameters), parameters
+
+
+_IN_TIME: Final = (
+    "project IN {projects:Array(String)} AND {time} >= {facts_start:DateTime64(3, 'UTC')}"
+    " AND {time} < {facts_end:DateTime64(3, 'UTC')}"
+)
+
+
+def _within(time: str) -> str:
+    return _IN_TIME.replace("{time}", time)
+
+
+def _rollup_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
+    return f"SELECT * FROM {table} FINAL WHERE {_within('time')} AND calls > 0{also}"  # noqa: S608
+
+
+def _call_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
+    needed = [name for name in CALL_FACTS if name in {"time", "calls"} or name in _names_of(found)]
+    inner = ", ".join(f"{CALL_FACTS[name]} AS fact_{name}" for name in needed)
+    outer = ", ".join(f"fact_{name} AS {name}" for name in needed)
+    labels = dict.fromkeys(("project", *groups, *(_LABELS_OF_FORMS & set(_names_of(found)))))
+    # two steps, so that no name means the column in one expression and the fact in the next
+    return (
+        f"SELECT {', '.join(labels)}, {outer} FROM (SELECT {', '.join(labels)}, {inner}"  # noqa: S608
+        f" FROM calls WHERE {_within('start_time')}{also})"
+    )
+
+
+_LABELS_OF_FORMS: Final = {"status", "cache_status", "fallback_of"}
+
+
+def _names_of(found: Metric) -> set[str]:
+    """The names in the expressions of a form."""
+    match found.form:
+        case Sum(expression) | Highest(expression):
+            text = expression
+        case Quantile(expression=expression):
+            text = f"{expression} duration_ms"
+        case Rate(numerator, denominator) | Mean(numerator, denominator):
+            text = f"{numerator} {denominator}"
+    return set("".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split())
+
+
+def _score_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
+    named = ""
+    if found.parameter:
+        named = " AND name = {score_name:String}"
+        parameters["score_name"] = found.parameter
+    return (
+        "SELECT project, created_at AS time, source, author, evaluator_version, label, value,"  # noqa: S608
+        f" inclusion_probability FROM scores FINAL WHERE {_within('created_at')}{named}{also}"
+    )
+
+
+def _drift_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
+    parameters["drift_metric"] = found.parameter
+    return (
+        "SELECT project, time, service_name, model, prompt_name, prompt_version, value"  # noqa: S608
+        f" FROM drift_results FINAL WHERE {_within('time')} AND metric = {{drift_metric:String}}"
+        f" AND state != 'not_enough_data'{also}"
+    )
+
+
+def _queue_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
+    # What waits, waits now: it belongs to every window.
+    return (
+        "SELECT project, subtractSeconds({facts_end:DateTime64(3, 'UTC')}, 1) AS time,"
+        " dateDiff('second', greatest(planned_at, not_before), {facts_end:DateTime64(3, 'UTC')}) AS waiting_s"
+        " FROM judge_tasks FINAL WHERE project IN {projects:Array(String)} AND state = 'waiting'"
+        " AND planned_at >= {facts_start:DateTime64(3, 'UTC')} - INTERVAL 7 DAY"
+        " AND planned_at < {facts_end:DateTime64(3, 'UTC')}"
+    )
