@@ -20,16 +20,19 @@ from typing import Any, Literal
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gnomon_collector.bearer import presented_key
 from gnomon_collector.errors import BadRequest, GnomonError, MigrationError, StoreError, StoreUnavailable
 from gnomon_collector.store.access import KeyInfo, KeyRing, create_key, list_keys, revoke_key
+from gnomon_collector.store.audit import record
 from gnomon_collector.store.engine import ANSWER_FORMATS, Store
 from gnomon_collector.store.migrations import migrate, pending
 from gnomon_collector.store.status import StoreStatus, store_status
 
 PREFIX = "/api/v1"
+LOCAL_ACTOR = "command line"
+"""Who acts, for the audit log, when the token of ``server.json`` is shown."""
 
 _MEDIA_TYPES: Mapping[str, str] = {"csv": "text/csv; charset=utf-8"}
 
@@ -49,6 +52,7 @@ class KeyBody(BaseModel):
     project: str = Field(max_length=100)
     scope: str
     name: str = Field("", max_length=200)
+    expires_at: AwareDatetime | None = None
 
 
 class KeyAnswer(BaseModel):
@@ -59,6 +63,7 @@ class KeyAnswer(BaseModel):
     scope: str
     name: str
     created_at: datetime
+    expires_at: datetime | None
     revoked_at: datetime | None
 
 
@@ -113,6 +118,7 @@ class AdminParts:
         data_dir: for the free space on its disk
         cluster: ClickHouse cluster to migrate on, "" for none
         inbox: reads the state of the inbox; None when this server takes nothing in
+        operate: runs an operation (name, actor, arguments); None when this server takes nothing in
     """
 
     store: Store
@@ -121,6 +127,7 @@ class AdminParts:
     data_dir: Path
     cluster: str = ""
     inbox: Callable[[], InboxStatus] | None = None
+    operate: Callable[[str, str, Mapping[str, Any]], object] | None = None
 
 
 def admin_router(parts: AdminParts) -> APIRouter:
@@ -130,6 +137,7 @@ def admin_router(parts: AdminParts) -> APIRouter:
     _add_query(router, reader)
     _add_keys(router, parts)
     _add_migrate(router, parts)
+    _add_operations(router, parts)
 
     @router.get("/status")
     def get_status() -> StatusAnswer:
@@ -153,14 +161,16 @@ def _add_keys(router: APIRouter, parts: AdminParts) -> None:
         return [_key_answer(info) for info in list_keys(parts.store)]
 
     @router.post("/keys", status_code=201)
-    def post_keys(body: KeyBody) -> NewKeyAnswer:
-        new = create_key(parts.store, body.project, body.scope, body.name)
+    def post_keys(body: KeyBody, request: Request) -> NewKeyAnswer:
+        new = create_key(parts.store, body.project, body.scope, body.name, expires_at=body.expires_at)
+        record(parts.store, request.state.actor, "keys.create", project=new.project, target=new.key_id)
         parts.keys.refresh()
         return NewKeyAnswer(key=new.key, key_id=new.key_id, project=new.project, scope=new.scope)
 
     @router.delete("/keys/{key_id:path}")
-    def delete_key(key_id: str) -> KeyAnswer:
+    def delete_key(key_id: str, request: Request) -> KeyAnswer:
         info = revoke_key(parts.store, key_id)
+        record(parts.store, request.state.actor, "keys.revoke", project=info.project, target=info.key_id)
         parts.keys.refresh()
         return _key_answer(info)
 
@@ -175,16 +185,26 @@ def _add_migrate(router: APIRouter, parts: AdminParts) -> None:
         return [TextAnswer(**asdict(applied)) for applied in migrate(parts.store, cluster=parts.cluster)]
 
 
+def _add_operations(router: APIRouter, parts: AdminParts) -> None:
+    @router.post("/operations/{name}")
+    def post_operation(name: str, request: Request, arguments: dict[str, Any]) -> Any:
+        if parts.operate is None:
+            raise BadRequest("This server has no collector, and so no inbox: ask the one that has.")
+        return parts.operate(name, request.state.actor, arguments)
+
+
 def _admin_only(parts: AdminParts) -> Callable[[Request], None]:
     def check(request: Request) -> None:
         token = presented_key(request.headers)
         if token and hmac.compare_digest(token.encode(), parts.admin_token.encode()):
+            request.state.actor = LOCAL_ACTOR
             return
         info = parts.keys.lookup(token)
         if info is None:
             raise HTTPException(401, "This needs an admin key: Authorization: Bearer <key>.")
         if info.scope != "admin":
             raise HTTPException(403, f"This needs a key of scope admin; this one has scope {info.scope}.")
+        request.state.actor = info.key_id
 
     return check
 

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +36,8 @@ from gnomon_collector.ingest.metrics import IngestMetrics
 from gnomon_collector.ingest.otlp_grpc import OtlpGrpcServer
 from gnomon_collector.ingest.rollup_worker import RollupWorker
 from gnomon_collector.jobs import JobParts, JobRunner
+from gnomon_collector.operations.operator import Operator
+from gnomon_collector.operations.registry import run as run_operation
 from gnomon_collector.runfile import DataDirLock, ServerFile, remove_server_file, write_server_file
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.access import (
@@ -52,7 +54,7 @@ from gnomon_schemas.prices import price_periods
 
 DASHBOARD = "gnomon_dashboard.app:create_dashboard"
 # Each takes `JobParts` and returns its jobs.
-JOBS: Sequence[str] = ()
+JOBS: Sequence[str] = ("gnomon_collector.operations.retention:create_retention_jobs",)
 DEFAULT_PROJECT = "default"
 ADMIN_USER = "admin"
 
@@ -193,9 +195,21 @@ def _collector_app(collector: IngestParts, keys: KeyRing, token: str) -> FastAPI
         settings.data_dir,
         settings.cluster,
         lambda: InboxStatus(inbox.waiting_requests, inbox.waiting_bytes),
+        _operate(collector, keys),
     )
     app.include_router(admin_router(admin))
     return app
+
+
+def _operate(collector: IngestParts, keys: KeyRing) -> Callable[[str, str, Mapping[str, Any]], object]:
+    def operate(name: str, actor: str, arguments: Mapping[str, Any]) -> object:
+        settings = collector.settings
+        operator = Operator(
+            collector.store, collector.inbox, settings.data_dir, actor, keys_changed=keys.refresh
+        )
+        return run_operation(name, operator, arguments)
+
+    return operate
 
 
 # FastAPI reports its own requests to a global TracerProvider when there is one: not to ours. Its pages of

@@ -24,6 +24,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("gnomon_collector.cli.serve:serve", "Run the collector, the dashboard and the jobs."),
     "status": ("gnomon_collector.cli.status:status", "Show whether the server runs, and what it holds."),
     "keys": ("gnomon_collector.cli.keys:keys", "Create, list and revoke API keys."),
+    "users": ("gnomon_collector.cli.users:users", "Create, list and remove people who may log in."),
+    "projects": ("gnomon_collector.cli.projects:projects", "Retention, quotas and masking by project."),
+    "audit": ("gnomon_collector.cli.projects:audit", "Show who did what to data and access."),
+    "quarantine": ("gnomon_collector.cli.quarantine:quarantine", "Requests that the database refused."),
+    "erase": ("gnomon_collector.cli.erase:erase", "Delete a user, session, trace or project for good."),
+    "backup": ("gnomon_collector.cli.backup:backup", "Copy the data directory into one file, hot."),
+    "restore": ("gnomon_collector.cli.backup:restore", "Make a data directory from a backup."),
     "query": ("gnomon_collector.cli.query:query", "Run SQL on the spans."),
     "migrate": ("gnomon_collector.cli.migrate:migrate", "Show what the database lacks, and apply it."),
 }

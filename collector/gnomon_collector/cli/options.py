@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -12,6 +14,25 @@ if TYPE_CHECKING:
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 _KEY = "gnomon_collector.data"
+
+
+class _Duration(click.ParamType[timedelta]):
+    """A length of time, as in 90d, 12h, 30m or 45s."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        match = _DURATION.fullmatch(str(value))
+        if match is None:
+            self.fail(f"{value!r} is no length of time: write 90d, 12h, 30m or 45s.", param, ctx)
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+_DURATION = re.compile(r"([1-9]\d{0,8})([dhms])")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+DURATION = _Duration()
 
 
 def data_option(command: _Function) -> _Function:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gnomon_collector.errors import ConfigError, ServerUnreachable
@@ -12,6 +13,7 @@ from gnomon_collector.runfile import ServerFile, find_server
 if TYPE_CHECKING:
     import httpx
 
+    from gnomon_collector.operations.operator import Operator
     from gnomon_collector.settings import Settings
     from gnomon_collector.store.engine import Store
 
@@ -19,18 +21,23 @@ Json = Any
 """Parsed JSON."""
 
 _TIMEOUT_S = 90.0
+# Erasing waits for the files of the database to go, and a backup copies them.
+_OPERATION_TIMEOUT_S = 3600.0
 
 
 class Reach(Protocol):
     """What commands need, whichever way it goes. Answers are shaped like those of the admin API."""
 
     def query(self, sql: str, fmt: str) -> Iterator[bytes]: ...
-    def create_key(self, project: str, scope: str, name: str) -> Mapping[str, Json]: ...
+    def create_key(
+        self, project: str, scope: str, name: str, expires_at: datetime | None = None
+    ) -> Mapping[str, Json]: ...
     def list_keys(self) -> list[Mapping[str, Json]]: ...
     def revoke_key(self, key_id: str) -> Mapping[str, Json]: ...
     def pending(self) -> list[Mapping[str, Json]]: ...
     def migrate(self, on_applied: Callable[[], None]) -> list[Mapping[str, Json]]: ...
     def status(self) -> Mapping[str, Json]: ...
+    def run(self, operation: str, **arguments: Json) -> Json: ...
 
 
 @contextlib.contextmanager
@@ -91,13 +98,17 @@ class Direct:
 
         return self._store.readonly().query_text(sql, None, ANSWER_FORMATS[fmt])
 
-    def create_key(self, project: str, scope: str, name: str) -> Mapping[str, Json]:
+    def create_key(
+        self, project: str, scope: str, name: str, expires_at: datetime | None = None
+    ) -> Mapping[str, Json]:
         """Make a key; the database too, if it is not there."""
-        from gnomon_collector.store import access
+        from gnomon_collector.admin import LOCAL_ACTOR
+        from gnomon_collector.store import access, audit
         from gnomon_collector.store.migrations import migrate
 
         migrate(self._store, cluster=self._settings.cluster)
-        new = access.create_key(self._store, project, scope, name)
+        new = access.create_key(self._store, project, scope, name, expires_at=expires_at)
+        audit.record(self._store, LOCAL_ACTOR, "keys.create", project=new.project, target=new.key_id)
         return {"key": new.key, "key_id": new.key_id, "project": new.project, "scope": new.scope}
 
     def list_keys(self) -> list[Mapping[str, Json]]:
@@ -108,9 +119,12 @@ class Direct:
 
     def revoke_key(self, key_id: str) -> Mapping[str, Json]:
         """Revoke a key."""
-        from gnomon_collector.store import access
+        from gnomon_collector.admin import LOCAL_ACTOR
+        from gnomon_collector.store import access, audit
 
-        return vars(access.revoke_key(self._store, key_id))
+        info = access.revoke_key(self._store, key_id)
+        audit.record(self._store, LOCAL_ACTOR, "keys.revoke", project=info.project, target=info.key_id)
+        return vars(info)
 
     def pending(self) -> list[Mapping[str, Json]]:
         """Return what `migrate` would apply."""
@@ -130,6 +144,29 @@ class Direct:
         from gnomon_collector.store.status import store_status
 
         return {**vars(store_status(self._store)), **_left_in_inbox(self._settings)}
+
+    def run(self, operation: str, **arguments: Json) -> Json:
+        """Run an operation of `gnomon_collector.operations`."""
+        from gnomon_collector.operations.registry import run
+
+        with _operator(self._store, self._settings) as operator:
+            return run(operation, operator, arguments)
+
+
+@contextlib.contextmanager
+def _operator(store: Store, settings: Settings) -> Iterator[Operator]:
+    """Yield an operator for a data directory that no server works in."""
+    from gnomon_collector.admin import LOCAL_ACTOR
+    from gnomon_collector.ingest.flusher import Flusher
+    from gnomon_collector.ingest.inbox import Inbox
+    from gnomon_collector.operations.operator import Operator
+    from gnomon_collector.store.migrations import migrate
+    from gnomon_schemas.prices import price_periods
+
+    migrate(store, cluster=settings.cluster)
+    with contextlib.closing(Inbox(settings.data_dir / "inbox.sqlite", settings.inbox_max_bytes)) as inbox:
+        flusher = Flusher(inbox, store, price_periods)
+        yield Operator(store, inbox, settings.data_dir, LOCAL_ACTOR, flusher.flush_oldest)
 
 
 def _left_in_inbox(settings: Settings) -> dict[str, Json]:
@@ -162,9 +199,13 @@ class ViaServer:
         except httpx.HTTPError as error:
             raise _broken(error) from error
 
-    def create_key(self, project: str, scope: str, name: str) -> Mapping[str, Json]:
+    def create_key(
+        self, project: str, scope: str, name: str, expires_at: datetime | None = None
+    ) -> Mapping[str, Json]:
         """Make a key."""
-        body = {"project": project, "scope": scope, "name": name}
+        body: dict[str, Json] = {"project": project, "scope": scope, "name": name}
+        if expires_at is not None:
+            body["expires_at"] = expires_at.isoformat()
         return dict(self._ask("POST", "/keys", body))
 
     def list_keys(self) -> list[Mapping[str, Json]]:
@@ -192,11 +233,21 @@ class ViaServer:
         """Return the server's state."""
         return dict(self._ask("GET", "/status"))
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Json] | None = None) -> Json:
+    def run(self, operation: str, **arguments: Json) -> Json:
+        """Have the server run an operation of `gnomon_collector.operations`."""
+        return self._ask("POST", f"/operations/{operation}", arguments, _OPERATION_TIMEOUT_S)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Json] | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> Json:
         import httpx
 
         try:
-            answer = self._client.request(method, path, json=body)
+            answer = self._client.request(method, path, json=body, timeout=timeout_s)
         except httpx.HTTPError as error:
             raise _broken(error) from error
         if answer.is_error:

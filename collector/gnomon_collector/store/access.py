@@ -16,8 +16,8 @@ import string
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Self, cast, get_args
 
 from argon2 import PasswordHasher
@@ -42,16 +42,19 @@ _USERNAME = re.compile(r"[^\s\x00-\x1f]{1,100}")
 _MIN_PASSWORD_CHARACTERS = 8
 
 _KEYS = """
-SELECT key_id, key_sha256, project, scope, name, created_at, revoked_at
+SELECT key_id, key_sha256, project, scope, name, created_at, expires_at, revoked_at
 FROM api_keys FINAL
 ORDER BY created_at, key_id
 """
 _KEY = """
-SELECT key_id, key_sha256, project, scope, name, created_at, revoked_at
+SELECT key_id, key_sha256, project, scope, name, created_at, expires_at, revoked_at
 FROM api_keys FINAL
 WHERE key_id = {id:String}
 """
-_KEY_COLUMNS = ("key_id", "key_sha256", "project", "scope", "name", "created_at", "revoked_at", "version")
+_KEY_COLUMNS = (
+    *("key_id", "key_sha256", "project", "scope", "name", "created_at", "expires_at", "revoked_at"),
+    "version",
+)
 _USERS = "SELECT username, role, created_at FROM users FINAL WHERE deleted_at IS NULL ORDER BY username"
 _USER = """
 SELECT username, role, created_at, password_hash
@@ -74,6 +77,7 @@ class KeyInfo:
         name: free text
         created_at: UTC
         revoked_at: UTC, None while the key is good
+        expires_at: UTC, None when it never does
     """
 
     key_id: str
@@ -82,6 +86,11 @@ class KeyInfo:
     name: str
     created_at: datetime
     revoked_at: datetime | None
+    expires_at: datetime | None = None
+
+    def is_good(self, now: datetime) -> bool:
+        """Return whether the key opens anything at `now` (UTC)."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True)
@@ -103,17 +112,25 @@ class User:
     created_at: datetime
 
 
-def create_key(store: Store, project: str, scope: str, name: str = "") -> NewKey:
+def create_key(
+    store: Store, project: str, scope: str, name: str = "", *, expires_at: datetime | None = None
+) -> NewKey:
     """Make a key and store its hash. The project needs no making: it is there with its first key.
 
+    Args:
+        expires_at: when the key stops working (UTC); None for never.
+
     Raises:
-        BadRequest: unknown scope, or a project that such a key cannot have
+        BadRequest: unknown scope, a project that such a key cannot have, or an expiry in the past
     """
+    if expires_at is not None and expires_at <= datetime.now(UTC):
+        raise BadRequest("The key would have expired already: give a time in the future.")
     checked = _checked_scope(scope)
     _check_project(project, checked)
     key = f"gnm_{checked[0]}_" + _random_text(_SECRET_CHARACTERS)
     new = NewKey(key, key[:_KEY_ID_CHARACTERS], project, checked)
-    row = (new.key_id, key_sha256(key), project, checked, name, datetime.now(UTC), None, time.time_ns())
+    made = (new.key_id, key_sha256(key), project, checked, name, datetime.now(UTC))
+    row = (*made, expires_at, None, time.time_ns())
     store.insert_rows("api_keys", _KEY_COLUMNS, [row])
     return new
 
@@ -138,9 +155,27 @@ def revoke_key(store: Store, key_id: str) -> KeyInfo:
     if info.revoked_at is not None:
         return info
     revoked_at = datetime.now(UTC)
-    row = (*rows[0][:6], revoked_at, time.time_ns())
+    row = (*rows[0][:7], revoked_at, time.time_ns())
     store.insert_rows("api_keys", _KEY_COLUMNS, [row])
-    return KeyInfo(info.key_id, info.project, info.scope, info.name, info.created_at, revoked_at)
+    return replace(info, revoked_at=revoked_at)
+
+
+def rotate_key(store: Store, key_id: str, grace_s: float) -> NewKey:
+    """Make a key like another one, which goes on working for `grace_s` seconds and then expires.
+
+    Raises:
+        BadRequest: there is no such key, or it works no more
+    """
+    rows = store.query(_KEY, {"id": key_id}).rows
+    now = datetime.now(UTC)
+    if not rows or not _key_info(rows[0]).is_good(now):
+        raise BadRequest(f"There is no working key {key_id!r}. `gnomon keys list` shows the ids.")
+    old = _key_info(rows[0])
+    new = create_key(store, old.project, old.scope, old.name)
+    ends_at = now + timedelta(seconds=grace_s)
+    expires_at = min(ends_at, old.expires_at) if old.expires_at else ends_at
+    store.insert_rows("api_keys", _KEY_COLUMNS, [(*rows[0][:6], expires_at, None, time.time_ns())])
+    return new
 
 
 def key_sha256(key: str) -> str:
@@ -172,12 +207,12 @@ class KeyRing:
         self._thread.start()
 
     def lookup(self, key: str) -> KeyInfo | None:
-        """Return what `key` may do, None when it is unknown or revoked. Never blocks."""
+        """Return what `key` may do, None when it is unknown, expired or revoked. Never blocks."""
         known = self._keys.get(key[:_KEY_ID_CHARACTERS])
         # The id is public; the rest is compared in constant time, and as hash.
         if known is None or not hmac.compare_digest(known[1], key_sha256(key)):
             return None
-        return known[0]
+        return known[0] if known[0].is_good(datetime.now(UTC)) else None
 
     def refresh(self) -> None:
         """Read the keys now, as after making or revoking one in this process.
@@ -291,7 +326,7 @@ def _read_keys(store: Store) -> list[tuple[KeyInfo, str]]:
 
 
 def _key_info(row: tuple[object, ...]) -> KeyInfo:
-    key_id, _, project, scope, name, created_at, revoked_at = row
+    key_id, _, project, scope, name, created_at, expires_at, revoked_at = row
     return KeyInfo(
         str(key_id),
         str(project),
@@ -299,6 +334,7 @@ def _key_info(row: tuple[object, ...]) -> KeyInfo:
         str(name),
         cast(datetime, created_at),
         cast("datetime | None", revoked_at),
+        cast("datetime | None", expires_at),
     )
 
 

@@ -29,19 +29,25 @@ SELECT project,
     finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
     multiIf(NOT has_usage, 'none', stream AND ifNull(cache_read_tokens, 0) = 0
         AND dialect IN ('openlit'), 'sdk_estimate', 'provider') AS usage_source,
+    kind IN ('generation', 'embedding') AND lower(cache_status) IN ('hit', 'semantic_hit') AS is_free,
     has_usage AND p_version != '' AND kind IN ('generation', 'embedding') AS is_priced,
-    if(is_priced, arrayMap((tier, tokens, read, written) -> (
-        (tokens - read - written) * ifNull(input_usd[tier], 0)
-        + read * coalesce(cache_read_usd[tier], input_usd[tier], 0)
-        + written * coalesce(cache_write_usd[tier], input_usd[tier], 0)
-        + ifNull(output_tokens, 0) * ifNull(output_usd[tier], 0)) / 1e6,
-    [arrayLastIndex(start -> start = 0 OR ifNull(input_tokens, 0) > start, tier_starts)],
+    multiIf(is_free, 0., is_priced, arrayMap((rate, tokens, read, written, reasoned) -> (
+        (tokens - read - written) * ifNull(input_usd[rate], 0)
+        + read * coalesce(cache_read_usd[rate], input_usd[rate], 0)
+        + written * coalesce(cache_write_usd[rate], input_usd[rate], 0)
+        + (ifNull(output_tokens, 0) - reasoned) * ifNull(output_usd[rate], 0)
+        + reasoned * coalesce(reasoning_usd[rate], output_usd[rate], 0)
+        + ifNull(request_usd[rate], 0)) / 1e6,
+    [arrayLastIndex((start, since, until) -> (start = 0 OR ifNull(input_tokens, 0) > start)
+            AND toUnixTimestamp(start_time) % 86400 >= since AND toUnixTimestamp(start_time) % 86400 < until,
+        tier_starts, from_s, until_s)],
     [ifNull(input_tokens, 0)],
     [least(ifNull(cache_read_tokens, 0), ifNull(input_tokens, 0))],
     [least(ifNull(cache_write_tokens, 0),
-        ifNull(input_tokens, 0) - least(ifNull(cache_read_tokens, 0), ifNull(input_tokens, 0)))])[1], NULL) AS cost_usd,
+        ifNull(input_tokens, 0) - least(ifNull(cache_read_tokens, 0), ifNull(input_tokens, 0)))],
+    [least(ifNull(reasoning_tokens, 0), ifNull(output_tokens, 0))])[1], NULL) AS cost_usd,
     nullIf(coalesce(toFloat64OrNull(f_cost_reported_usd), JSONExtract(f_cost, 'total', 'Nullable(Float64)')), if(dialect IN ('langfuse', 'openlit'), 0, NULL)) AS cost_reported_usd,
-    if(is_priced, p_version, '') AS price_version,
+    multiIf(is_free, 'app cache', is_priced, p_version, '') AS price_version,
     f_session_id AS session_id,
     f_user_id AS user_id,
     f_company_id AS company_id,
@@ -90,8 +96,8 @@ FROM (SELECT *,
     length(output_text) < length(decoded_output) AS output_is_cut,
     toDateTime(start_time, 'UTC') AS priced_at FROM otlp_readings) AS c
 ASOF LEFT JOIN (
-    SELECT provider AS p_provider, model AS p_model, valid_from, tier_starts, input_usd, output_usd,
-        cache_read_usd, cache_write_usd, price_version AS p_version
+    SELECT provider AS p_provider, model AS p_model, valid_from, tier_starts, from_s, until_s, input_usd, output_usd, cache_read_usd, cache_write_usd, reasoning_usd, request_usd,
+        price_version AS p_version
     FROM model_prices FINAL) AS p
 ON c.provider = p.p_provider AND c.model = p.p_model AND c.priced_at >= p.valid_from
 )

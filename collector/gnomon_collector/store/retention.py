@@ -1,0 +1,48 @@
+"""Deleting what is older than a project keeps it: whole rows, or their texts alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from gnomon_collector.store.engine import Store
+
+# What people wrote and models answered. The numbers beside it stay.
+_CONTENT: Final = (
+    "input_text = '', output_text = '', retrieval_query = '', documents = [], status_message = '',"
+    " attributes = map(), attribute_types = [], metadata = map(), events = [],"
+    " data_flags = arrayPushBack(data_flags, 'content_expired')"
+)
+_EXPIRED: Final = "project = {project:String} AND start_time < {before:DateTime64(9, 'UTC')}"
+_WITH_CONTENT: Final = f"{_EXPIRED} AND NOT has(data_flags, 'content_expired')"
+
+# Other tables with a time of their own. Rollups stay: they hold no content.
+_TIMED: Final = (("scores", "created_at"),)
+_SYNC: Final = {"mutations_sync": 2}
+
+
+def delete_expired(store: Store, project: str, before: datetime) -> int:
+    """Delete a project's spans and scores from before a time (UTC); return how many spans went.
+
+    The rollups stay, so charts of old times keep their numbers.
+    """
+    parameters = {"project": project, "before": before}
+    count = int(str(store.query(f"SELECT count() FROM spans WHERE {_EXPIRED}", parameters).rows[0][0]))  # noqa: S608
+    if count:
+        store.command(f"ALTER TABLE spans DELETE WHERE {_EXPIRED}", parameters, settings=_SYNC)
+    for table, column in _TIMED:
+        condition = _EXPIRED.replace("start_time", column)
+        if store.query(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", parameters).rows:  # noqa: S608
+            store.command(f"ALTER TABLE {table} DELETE WHERE {condition}", parameters, settings=_SYNC)
+    return count
+
+
+def delete_expired_content(store: Store, project: str, before: datetime) -> int:
+    """Delete the texts of a project's spans from before a time (UTC); return how many spans had any."""
+    parameters = {"project": project, "before": before}
+    count = int(str(store.query(f"SELECT count() FROM spans WHERE {_WITH_CONTENT}", parameters).rows[0][0]))  # noqa: S608
+    if count:
+        store.command(
+            f"ALTER TABLE spans UPDATE {_CONTENT} WHERE {_WITH_CONTENT}", parameters, settings=_SYNC
+        )
+    return count
