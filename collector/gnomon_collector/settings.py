@@ -97,6 +97,19 @@ class Settings(BaseSettings):
     judge_output_usd_per_million: float | None = Field(
         None, ge=0, description="Price of the judge's output tokens, likewise."
     )
+    drift: Literal["on", "off"] = Field(
+        "on", description="off leaves the job that looks for drift out, every hour, in every project."
+    )
+    drift_current_hours: int = Field(
+        24, ge=1, le=168, description="Hours of the window in which drift is looked for; it ends now."
+    )
+    drift_reference_days: int = Field(
+        7,
+        ge=1,
+        le=60,
+        description="Days before that window which it is compared with, unless a project has a pinned"
+        " reference (gnomon drift pin).",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much the server writes to its log."
     )
