@@ -54,7 +54,10 @@ from gnomon_schemas.prices import price_periods
 
 DASHBOARD = "gnomon_dashboard.app:create_dashboard"
 # Each takes `JobParts` and returns its jobs.
-JOBS: Sequence[str] = ("gnomon_collector.operations.retention:create_retention_jobs",)
+JOBS: Sequence[str] = (
+    "gnomon_collector.operations.retention:create_retention_jobs",
+    "gnomon_collector.drift.job:create_drift_jobs",
+)
 DEFAULT_PROJECT = "default"
 ADMIN_USER = "admin"
 
