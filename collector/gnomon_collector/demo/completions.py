@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from random import Random
 from typing import Any, Final, Self, TypeGuard
@@ -170,6 +170,13 @@ def complete(request: ChatRequest, *, answer_id: str, created_s: int, rng: Rando
         timing=draw_timing(profile, output_tokens, rng),
         tool_call=tool_call,
     )
+
+
+def reworded(completion: Completion, text: str) -> Completion:
+    """`completion` saying `text` instead, its output tokens counted anew."""
+    output_tokens = count_tokens(text) + completion.usage.reasoning_tokens + 2
+    usage = replace(completion.usage, output_tokens=output_tokens)
+    return replace(completion, text=text, finish_reason="stop", usage=usage, tool_call=None)
 
 
 def completion_body(completion: Completion) -> dict[str, object]:

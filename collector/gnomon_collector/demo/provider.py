@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from gnomon_collector.demo import judge
 from gnomon_collector.demo.children import when_parent_exits
 from gnomon_collector.demo.completions import (
     ChatRequest,
@@ -28,6 +29,7 @@ from gnomon_collector.demo.completions import (
     chunk_bodies,
     complete,
     completion_body,
+    reworded,
 )
 from gnomon_collector.demo.embeddings import DEFAULT_DIMENSIONS, as_base64, embed
 from gnomon_collector.demo.faults import HANG_S, ErrorAnswer, Fault, draw_fault, error_answer, forced_fault
@@ -76,11 +78,14 @@ class Provider:
         body = await request.body()
         answer_id, rng = self._draws.next_for(body)
         try:
-            chat = ChatRequest.from_body(_json_object(body))
+            fields = _json_object(body)
+            chat = ChatRequest.from_body(fields)
         except InvalidRequestError as error:
             return _error_response(_invalid(error))
         fault = _chat_fault(chat, request) or draw_fault(rng, self._error_rate)
         completion = complete(chat, answer_id=answer_id, created_s=int(time.time()), rng=rng)
+        if judge.is_judgement(fields):
+            completion = reworded(completion, judge.verdict(fields))
         if chat.stream and fault in (None, Fault.MIDSTREAM, Fault.CUT):
             return StreamingResponse(
                 self._streamed(completion, chat.include_usage, fault), media_type="text/event-stream"

@@ -1,1 +1,1 @@
-"""Quality: evaluators, sampling, the judge and estimates with intervals."""
+"""Quality: an LLM judge over a sample of the traffic, checks by code over all of it, and canaries."""

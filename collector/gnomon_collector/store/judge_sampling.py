@@ -59,6 +59,12 @@ _SPANS: Final = """
     WHERE project = {{project:String}} AND start_time >= {{since:DateTime64(9)}} AND {picked}
         AND kind = 'generation' AND status = 'ok' AND output_text != ''"""
 
+# `picked` is one of the conditions below.
+_WHOLE_TRACES: Final = """trace_id IN (SELECT trace_id FROM spans WHERE project = {{project:String}}
+        AND parent_span_id = '' AND output_text != '' AND start_time >= {{since:DateTime64(9)}} AND {picked})"""
+_WHOLE_SESSIONS: Final = """session_id IN (SELECT session_id FROM spans WHERE project = {{project:String}}
+        AND session_id != '' AND start_time >= {{since:DateTime64(9)}} AND {picked})"""
+
 _RECEIVED: Final = "received_at > {after:DateTime64(9)} AND received_at <= {until:DateTime64(9)}"
 _HAPPENED: Final = "start_time > {after:DateTime64(9)} AND start_time <= {until:DateTime64(9)}"
 _DISLIKED_TRACES: Final = """
@@ -232,10 +238,10 @@ def _rows(sample: Sample, picked: str) -> str:
         return _SPANS.format(labels=", ".join(_LABELS), picked=picked)
     labels = ", ".join(_label_of_unit(name) for name in _LABELS)
     if sample.unit == "trace":
-        chosen = f"trace_id IN (SELECT trace_id FROM spans WHERE project = {{project:String}} AND parent_span_id = '' AND output_text != '' AND start_time >= {{since:DateTime64(9)}} AND {picked})"
+        chosen = _WHOLE_TRACES.format(picked=picked)
         key = "trace_id, '' AS span_id, max(session_id) AS session_id"
         return _ROWS_OF_UNITS.format(key=key, labels=labels, picked=chosen, group="trace_id")
-    chosen = f"session_id IN (SELECT session_id FROM spans WHERE project = {{project:String}} AND session_id != '' AND start_time >= {{since:DateTime64(9)}} AND {picked})"
+    chosen = _WHOLE_SESSIONS.format(picked=picked)
     key = "'' AS trace_id, '' AS span_id, session_id"
     rows = _ROWS_OF_UNITS.format(key=key, labels=labels, picked=chosen, group="session_id")
     # Whoever went on after the window is looked at when that window comes.

@@ -1,0 +1,103 @@
+"""From settings and files to what judging works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gnomon_collector.errors import ConfigError
+from gnomon_collector.quality.claims import JudgeParts
+from gnomon_collector.quality.client import JudgeClient
+from gnomon_collector.quality.costs import JudgePrice, price_of
+from gnomon_collector.quality.evaluators import Evaluator, evaluator_version, load_evaluators
+from gnomon_collector.quality.policy import (
+    POLICY_FILE,
+    JudgePolicy,
+    check_evaluators,
+    load_policy,
+    rubric_paths,
+)
+from gnomon_collector.settings import Settings
+from gnomon_collector.store.engine import Store
+
+OFF = (
+    "LLM judging is off: no judge is configured. Set GNOMON_JUDGE_BASE_URL and GNOMON_JUDGE_MODEL (and"
+    " GNOMON_JUDGE_API_KEY) to any endpoint that speaks OpenAI's chat completions."
+)
+
+
+@dataclass(frozen=True)
+class JudgeSetup:
+    """Policy and evaluators of this process.
+
+    Attributes:
+        evaluators: by name
+        model: of the judge, "" while judging is off
+    """
+
+    settings: Settings
+    policy: JudgePolicy
+    evaluators: Mapping[str, Evaluator]
+    model: str
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a judge is configured."""
+        return bool(self.settings.judge_base_url and self.settings.judge_model)
+
+    @property
+    def price(self) -> JudgePrice:
+        """What the judge costs."""
+        settings = self.settings
+        return price_of(
+            self.model, settings.judge_input_usd_per_million, settings.judge_output_usd_per_million
+        )
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Evaluator version by name."""
+        return {name: evaluator_version(one, self.model) for name, one in self.evaluators.items()}
+
+    def client(self) -> JudgeClient:
+        """Return a new client of the judge's endpoint.
+
+        Raises:
+            ConfigError: none is configured
+        """
+        if not self.is_on:
+            raise ConfigError(OFF)
+        settings = self.settings
+        return JudgeClient(
+            settings.judge_base_url, settings.judge_api_key, self.model, settings.judge_timeout_s
+        )
+
+    def parts(self, store: Store) -> JudgeParts:
+        """Return what a worker works with.
+
+        Raises:
+            ConfigError: no judge is configured
+        """
+        by_version = {self.versions[name]: one for name, one in self.evaluators.items() if one.unit != "pair"}
+        concurrency = self.settings.judge_concurrency
+        return JudgeParts(store, self.client(), by_version, self.policy, self.price, concurrency)
+
+
+def load_setup(settings: Settings) -> JudgeSetup:
+    """Read the policy, its rubrics, and the evaluators that come with Gnomon.
+
+    Raises:
+        ConfigError: a file is wrong, or a policy names an evaluator that there is none of
+    """
+    path = policy_path(settings)
+    policy = load_policy(path)
+    evaluators = load_evaluators(rubric_paths(policy, path))
+    check_evaluators(policy.policies, evaluators)
+    return JudgeSetup(settings, policy, evaluators, settings.judge_model)
+
+
+def policy_path(settings: Settings) -> Path:
+    """Return where the policy is: the setting, else ``judge.toml`` in the data directory."""
+    if settings.judge_policy:
+        return Path(settings.judge_policy).expanduser()
+    return settings.data_dir / POLICY_FILE
