@@ -1,7 +1,7 @@
 """Judgements that come as telemetry, as scores: OpenTelemetry's evaluation events, Logfire's feedback. Pure.
 
-A judgement may come twice, as OpenLIT sends it (a span event and a log record), and so may a request. The id of
-a score is made of what it says, so it is one score all the same.
+A judgement may come twice, as OpenLIT sends it (a span event and a log record), and so may a request. The id
+of a score is made of what it says, so it is one score all the same.
 """
 
 from __future__ import annotations

@@ -171,12 +171,13 @@ class Flusher:
         if report.spans < batch.spans:
             report = self._write_flattened(batch, parcels) or report
         self._price(batch, report)
-        touched = {
+        # Before the duplicates: which of two views counts hangs on what each has.
+        enriched = follow_up_spans(self._store, batch, (parcel.body for parcel in parcels))
+        return enriched | {
             (project, minute)
             for project in report.projects_seen_twice
             for minute in ingest.mark_duplicates(self._store, batch, project)
         }
-        return touched | follow_up_spans(self._store, batch, (parcel.body for parcel in parcels))
 
     def _write_flattened(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> ingest.BatchReport | None:
         """Insert once more, flattened, the requests whose values nest too deep for the database."""

@@ -24,7 +24,7 @@ from gnomon_collector.ingest.logs import log_records
 from gnomon_collector.ingest.metrics_signal import metric_points
 from gnomon_collector.ingest.requests import decompress, plain_bytes
 from gnomon_collector.ingest.signals import LOGS
-from gnomon_collector.store import logs
+from gnomon_collector.store import ingest, logs
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.ingest import Batch, insert_scores
 from gnomon_collector.store.judgements import Judgement, event_judgements, span_judgements
@@ -117,7 +117,18 @@ class SignalWriter:
         found = logs.content_records(self._store, project, keys)
         contents = {key: content_of(of_span) for key, of_span in found.items()}
         logs.save_contents(self._store, project, contents)
-        return logs.enrich_spans_of_logs(self._store, project, keys, [record.time for record in said])
+        times_ns = [record.time for record in said]
+        enriched = logs.enrich_spans_of_logs(self._store, project, keys, times_ns)
+        return {*enriched.minutes, *self._mark_again(enriched)} if enriched else set()
+
+    def _mark_again(self, enriched: Batch) -> set[datetime]:
+        """Sort out duplicates anew: of two views of a call, the one that has got its content now counts."""
+        report = ingest.report_batch(self._store, enriched)
+        return {
+            minute
+            for project in report.projects_seen_twice
+            for minute in ingest.mark_duplicates(self._store, enriched, project)
+        }
 
     def _write_metrics(self, project: str, requests: Sequence[ReceivedRequest]) -> None:
         points = [

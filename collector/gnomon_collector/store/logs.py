@@ -89,7 +89,8 @@ ORDER BY time, position, record_id
 """  # noqa: S608  (column names of this module)
 
 _SPANS_OF_LOGS = """
-SELECT concat(trace_id, ':', span_id) AS key, toStartOfMinute(start_time) AS minute
+SELECT concat(trace_id, ':', span_id) AS key, toStartOfMinute(start_time) AS minute,
+    toUnixTimestamp64Nano(received_at) AS received_at_ns
 FROM spans
 WHERE project = {project:String} AND trace_id IN {traces:Array(String)}
     AND start_time BETWEEN fromUnixTimestamp64Nano({earliest_ns:Int64}, 'UTC')
@@ -271,7 +272,7 @@ def _content_row(project: str, key: Key, content: SpanContent, now: datetime) ->
 
 def enrich_spans_of_logs(
     store: Store, project: str, keys: Collection[Key], times_ns: Sequence[int]
-) -> set[datetime]:
+) -> Batch | None:
     """Write contents onto those of the spans that are there already.
 
     Args:
@@ -279,15 +280,25 @@ def enrich_spans_of_logs(
         times_ns: of their log records, nanoseconds since 1970
 
     Returns:
-        The minutes (UTC) in which the spans start.
+        The spans that changed, as a batch; None when there are none.
     """
-    minutes: set[datetime] = set()
+    found: list[tuple[object, ...]] = []
     window = {"earliest_ns": min(times_ns) - _REACH_NS, "latest_ns": max(times_ns) + _REACH_NS}
     for chunk in _chunks(sorted(keys)):
         traces = sorted({key.partition(":")[0] for key in chunk})
         parameters = {"project": project, "traces": traces, "keys": chunk, **window}
-        minutes |= _set_contents(store, project, store.query(_SPANS_OF_LOGS, parameters).rows)
-    return minutes
+        rows = store.query(_SPANS_OF_LOGS, parameters).rows
+        _set_contents(store, project, rows)
+        found += rows
+    return _as_batch(project, found)
+
+
+def _as_batch(project: str, spans: Sequence[tuple[object, ...]]) -> Batch | None:
+    if not spans:
+        return None
+    received = [cast(int, received_at_ns) for *_, received_at_ns in spans]
+    minutes = {cast(datetime, minute) for _, minute, _ in spans}
+    return Batch("", [project], minutes, len(spans), min(received), max(received))
 
 
 def enrich_spans_of_batch(store: Store, batch: Batch) -> set[tuple[str, datetime]]:
@@ -307,12 +318,12 @@ def enrich_spans_of_batch(store: Store, batch: Batch) -> set[tuple[str, datetime
 
 
 def _set_contents(store: Store, project: str, spans: Sequence[tuple[object, ...]]) -> set[datetime]:
-    """Set contents on spans (key, minute) and return the minutes."""
-    minutes = {cast(datetime, minute) for _, minute in spans}
+    """Set contents on spans (key, minute and more) and return the minutes."""
+    minutes = {cast(datetime, minute) for _, minute, *_ in spans}
     if spans:
         parameters: dict[str, object] = {
             "project": project,
-            "keys": sorted({str(key) for key, _ in spans}),
+            "keys": sorted({str(key) for key, *_ in spans}),
             "minutes": sorted(minutes),
         }
         store.command(_SET_CONTENTS, parameters, settings=_UPDATE_SETTINGS)
