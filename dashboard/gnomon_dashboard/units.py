@@ -43,6 +43,8 @@ def usd(value: float | None) -> str:
     size = abs(value)
     if size == 0:
         return "$0"
+    if size < 0.000005:
+        return "<$0.00001"
     if size >= 100:
         return f"${value:,.0f}"
     if size >= 0.995:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gnomon_dashboard.pages import cache, cost, latency, overview, traces
+from gnomon_dashboard.pages import cache, cost, latency, overview, people, traces
 from gnomon_dashboard.pages.entry import Entry
 
 PAGES: Final[tuple[Entry, ...]] = (
@@ -11,4 +11,5 @@ PAGES: Final[tuple[Entry, ...]] = (
     cost.PAGE,
     cache.PAGE,
     traces.PAGE,
+    *people.PAGES,
 )

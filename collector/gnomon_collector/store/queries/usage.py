@@ -197,6 +197,27 @@ def over_time(store: Store, scope: Scope, window: Window, label: str = "") -> li
     return [Point(as_time(row[0]), str(row[1]), totals(row[2:18]), latency(row[18])) for row in rows]
 
 
+def over_time_of(store: Store, scope: Scope, window: Window, label: str, value: str) -> list[Point]:
+    """Return sums per bucket over the calls with one value of a label that only calls carry.
+
+    Raises:
+        ValueError: no such label.
+    """
+    if label not in CALL_LABELS:
+        raise ValueError(f"There is no label {label!r}; there are {', '.join(CALL_LABELS)}.")
+    where, parameters = _where(scope, "calls", "start_time", since="start")
+    sql = f"""
+        SELECT toStartOfInterval(start_time, toIntervalSecond({{step:UInt32}}), 'UTC') AS bucket, {{value:String}},{_OF_CALLS}
+        FROM calls
+        WHERE {where} AND {CALL_LABELS[label]} = {{value:String}}
+        GROUP BY bucket
+        ORDER BY bucket
+    """  # noqa: S608 (sums and labels are constants, values are bound)
+    bound = {"start": window.start, "end": window.end, "step": window.step_s, "value": value}
+    rows = store.query(sql, parameters | bound).rows
+    return [Point(as_time(row[0]), str(row[1]), totals(row[2:18]), latency(row[18])) for row in rows]
+
+
 def by_label(
     store: Store, scope: Scope, window: Window, label: str, *, order: Order = "cost_usd", limit: int = 50
 ) -> list[Group]:
@@ -241,8 +262,11 @@ def by_label_query(
     table, time, sums, value = _source(window, label)
     where, parameters = _where(scope, table, time, since="start")
     parameters |= {
-        "start": window.start, "end": window.end, "previous_start": window.previous.start, "limit": limit,
-    }  # fmt: skip
+        "start": window.start,
+        "end": window.end,
+        "previous_start": window.previous.start,
+        "limit": limit,
+    }
     now = f"SELECT {value} AS value,{sums} FROM {table} WHERE {where} GROUP BY value ORDER BY {_ORDERS[order]} DESC, value LIMIT {{limit:UInt32}}"  # noqa: S608
     earlier, _ = _where(scope, table, time, since="previous_start", until="start")
     short = _SHORT_OF_CALLS if table == "calls" else _SHORT_OF_ROLLUP
@@ -258,9 +282,24 @@ def by_label_query(
 
 _FRACTIONAL: Final = ("cost_usd", "duration_ms", "ttft_ms", "writing_ms")
 _NAMES: Final = (
-    "s_calls", "s_ok", "s_errors", "s_cancelled", "s_in", "s_out", "s_cache_read", "s_cache_write", "s_reasoning",
-    "s_usage", "s_cost", "s_priced", "s_duration", "s_ttft", "s_with_ttft", "s_writing", "s_latency",
-)  # fmt: skip
+    "s_calls",
+    "s_ok",
+    "s_errors",
+    "s_cancelled",
+    "s_in",
+    "s_out",
+    "s_cache_read",
+    "s_cache_write",
+    "s_reasoning",
+    "s_usage",
+    "s_cost",
+    "s_priced",
+    "s_duration",
+    "s_ttft",
+    "s_with_ttft",
+    "s_writing",
+    "s_latency",
+)
 
 
 def _source(window: Window, label: str) -> tuple[str, str, str, str]:

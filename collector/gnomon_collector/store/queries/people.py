@@ -1,0 +1,239 @@
+"""Who calls: users, sessions and companies, with what they spend and whether they are content."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from gnomon_collector.store.engine import Store
+from gnomon_collector.store.queries.cells import as_float, as_int, as_time, optional_float
+from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
+from gnomon_collector.store.queries.trace_columns import IS_CALL
+
+Kind: TypeAlias = Literal["user", "session", "company"]
+Order: TypeAlias = Literal["cost", "calls", "errors", "last"]
+
+COLUMNS: Final[dict[Kind, str]] = {"user": "user_id", "session": "session_id", "company": "company_id"}
+ORDERS: Final[dict[Order, str]] = {"cost": "cost", "calls": "calls", "errors": "errors", "last": "last_seen"}
+_LONGEST_TEXT: Final = 6000
+_MOST_TURNS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user, a session or a company.
+
+    Attributes:
+        requests: traces.
+        user: of a session, its first user; else empty.
+        satisfaction: share of good ratings (0.5 or more) by users, of `ratings`; None without any.
+    """
+
+    value: str
+    user: str
+    sessions: int
+    requests: int
+    calls: int
+    errors: int
+    tokens: int
+    cost_usd: float
+    first_seen: datetime
+    last_seen: datetime
+    satisfaction: float | None = None
+    ratings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request of a session, as a chat shows it.
+
+    Attributes:
+        ratings: names and values of the user's and reviewers' scores.
+    """
+
+    trace_id: str
+    time: datetime
+    question: str
+    answer: str
+    status: str
+    error_type: str
+    model: str
+    duration_ms: float
+    cost_usd: float | None
+    session: str
+    user: str
+    ratings: tuple[tuple[str, float], ...] = ()
+
+
+def people(
+    store: Store,
+    scope: Scope,
+    window: Window,
+    kind: Kind,
+    *,
+    order: Order = "cost",
+    text: str = "",
+    limit: int = 200,
+) -> list[Person]:
+    """Return users, sessions or companies by what their calls did in a window.
+
+    Args:
+        text: kept are those whose id has this text in it, upper and lower case alike.
+    """
+    column = COLUMNS[kind]
+    where, parameters = _calls(scope, window)
+    rows = store.query(
+        f"""
+        SELECT {column} AS person, any(user_id), uniq(session_id), uniq(trace_id), count() AS calls,
+            countIf(status = 'error') AS errors, sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0)),
+            sum(ifNull(cost_usd, 0)) AS cost, min(start_time), max(start_time) AS last_seen
+        FROM calls
+        WHERE {where} AND {column} != ''
+            AND ({{text:String}} = '' OR positionCaseInsensitiveUTF8({column}, {{text:String}}) > 0)
+        GROUP BY person
+        ORDER BY {ORDERS[order]} DESC, person
+        LIMIT {{limit:UInt32}}
+        """,  # noqa: S608 (columns and orders are constants, values are bound)
+        parameters | {"text": text, "limit": limit},
+    ).rows
+    found = [_person(row, kind) for row in rows]
+    ratings = satisfaction(store, scope, window, kind, [one.value for one in found])
+    return [_rated(one, ratings.get(one.value)) for one in found]
+
+
+def satisfaction(
+    store: Store, scope: Scope, window: Window, kind: Kind, values: list[str]
+) -> dict[str, tuple[float, int]]:
+    """Return the share of good ratings by users, and their number, of each of some people who have any."""
+    if not values:
+        return {}
+    where, parameters = _calls(scope, window)
+    rows = store.query(
+        f"""
+        SELECT seen.person, countIf(rated.value >= 0.5) / count(), count()
+        FROM (
+            SELECT trace_id, value FROM scores FINAL
+            WHERE project = {{project:String}} AND source = 'user' AND value IS NOT NULL AND trace_id != ''
+                AND created_at >= {{start:DateTime64(9)}}
+        ) AS rated
+        INNER JOIN (
+            SELECT trace_id, any({COLUMNS[kind]}) AS person
+            FROM calls
+            WHERE {where} AND {COLUMNS[kind]} IN {{values:Array(String)}}
+            GROUP BY trace_id
+        ) AS seen ON rated.trace_id = seen.trace_id
+        GROUP BY seen.person
+        """,  # noqa: S608 (as above)
+        parameters | {"values": values},
+    ).rows
+    return {str(person): (as_float(share), as_int(n)) for person, share, n in rows}
+
+
+def turns(
+    store: Store, scope: Scope, window: Window, kind: Kind, value: str, *, newest_first: bool = False
+) -> list[Turn]:
+    """Return the requests of a user, session or company, at most 200: question, answer, how they went.
+
+    Question and answer are those of the entry span, or of the last model call where that has none; bounded to
+    6,000 characters each.
+    """
+    where, parameters = _spans(scope, window)
+    column = COLUMNS[kind]
+    direction = "DESC" if newest_first else "ASC"
+    rows = store.query(
+        f"""
+        SELECT trace_id, min(start_time) AS began, {_entry_or_call("input_text")}, {
+            _entry_or_call("output_text")
+        },
+            multiIf(countIf(status = 'error' AND parent_span_id = '') > 0, 'error', countIf(status = 'cancelled') > 0, 'cancelled', 'ok'),
+            anyIf(error_type, error_type != ''), anyLastIf(if(response_model != '', response_model, request_model), {
+            IS_CALL
+        }),
+            (max(toUnixTimestamp64Nano(start_time) + toInt64(duration_ns)) - min(toUnixTimestamp64Nano(start_time))) / 1e6,
+            sumOrNullIf(cost_usd, {
+            IS_CALL
+        }), anyIf(session_id, session_id != ''), anyIf(user_id, user_id != '')
+        FROM spans
+        WHERE {where} AND trace_id IN (SELECT trace_id FROM spans WHERE {where} AND {
+            column
+        } = {{value:String}})
+        GROUP BY trace_id
+        ORDER BY began {direction}, trace_id
+        LIMIT {_MOST_TURNS}
+        """,  # noqa: S608 (as above)
+        parameters | {"value": value},
+    ).rows
+    found = [_turn(row) for row in rows]
+    ratings = _ratings(store, scope, [one.trace_id for one in found])
+    return [replace(one, ratings=tuple(ratings.get(one.trace_id, ()))) for one in found]
+
+
+def _entry_or_call(column: str) -> str:
+    """The text of the entry span, else of the last model call."""
+    entry = f"argMin({column}, (parent_span_id != '', start_time))"
+    call = f"argMaxIf({column}, start_time, {IS_CALL} AND {column} != '')"
+    return f"substringUTF8(if({entry} != '', {entry}, {call}), 1, {_LONGEST_TEXT})"
+
+
+def _ratings(store: Store, scope: Scope, trace_ids: list[str]) -> dict[str, list[tuple[str, float]]]:
+    if not trace_ids:
+        return {}
+    rows = store.query(
+        """
+        SELECT trace_id, name, value FROM scores FINAL
+        WHERE project = {project:String} AND trace_id IN {ids:Array(String)} AND value IS NOT NULL
+        ORDER BY created_at, score_id
+        LIMIT 1000
+        """,
+        {"project": scope.project, "ids": trace_ids},
+    ).rows
+    found: dict[str, list[tuple[str, float]]] = {}
+    for trace_id, name, value in rows:
+        found.setdefault(str(trace_id), []).append((str(name), as_float(value)))
+    return found
+
+
+def _person(row: tuple[object, ...], kind: Kind) -> Person:
+    value, user, sessions, requests, calls, errors, tokens, cost, first, last = row
+    return Person(
+        str(value),
+        str(user) if kind == "session" else "",
+        as_int(sessions),
+        as_int(requests),
+        as_int(calls),
+        as_int(errors),
+        as_int(tokens),
+        as_float(cost),
+        as_time(first),
+        as_time(last),
+    )
+
+
+def _rated(person: Person, rating: tuple[float, int] | None) -> Person:
+    return person if rating is None else replace(person, satisfaction=rating[0], ratings=rating[1])
+
+
+def _turn(row: tuple[object, ...]) -> Turn:
+    trace_id, began, question, answer, status, error_type, model, duration, cost, session, user = row
+    return Turn(
+        str(trace_id),
+        as_time(began),
+        str(question),
+        str(answer),
+        str(status),
+        str(error_type),
+        str(model),
+        as_float(duration),
+        optional_float(cost),
+        str(session),
+        str(user),
+    )
+
+
+def _calls(scope: Scope, window: Window) -> tuple[str, Parameters]:
+    conditions, parameters = scope_conditions(scope)
+    conditions += ["start_time >= {start:DateTime64(9)}", "start_time < {end:DateTime64(9)}"]
+    return " AND ".join(conditions), parameters | {"start": window.start, "end": window.end}
+
+
+def _spans(scope: Scope, window: Window) -> tuple[str, Parameters]:
+    return _calls(Scope(scope.project), window)

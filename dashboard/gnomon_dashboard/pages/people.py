@@ -1,0 +1,376 @@
+"""Users, sessions and companies: a list of each, and a page for each one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import unquote
+
+import dash_mantine_components as dmc
+from dash import Dash, dcc, html
+
+from gnomon_collector.store.queries import people, usage
+from gnomon_collector.store.queries.people import Kind, Order, Person, Turn
+from gnomon_collector.store.queries.usage import Point
+from gnomon_dashboard import charts, ids, links, units
+from gnomon_dashboard.components import chat, tiles
+from gnomon_dashboard.components.attributes import aria
+from gnomon_dashboard.components.choices import choice
+from gnomon_dashboard.components.icons import icon
+from gnomon_dashboard.components.ranking import Cell, ranking
+from gnomon_dashboard.components.tiles import Tile
+from gnomon_dashboard.context import Context, View
+from gnomon_dashboard.pages import panel
+from gnomon_dashboard.pages.entry import Entry
+from gnomon_dashboard.pages.panel import Panel
+from gnomon_dashboard.state import ViewState
+
+ORDERS: Final[dict[str, str]] = {
+    "cost": "Dearest first",
+    "calls": "Most calls first",
+    "errors": "Most errors first",
+    "last": "Latest first",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How one kind of people is called, and where it is."""
+
+    kind: Kind
+    folder: str
+    one: str
+    many: str
+    shape: str
+    letter: str
+    send: str
+    """The line of code that names one."""
+    default_order: Order
+
+
+USERS: Final = Words(
+    "user", "users", "User", "Users", "people", "u", 'with gnomon.session(user="u-42"):\n    ...', "cost"
+)
+SESSIONS: Final = Words(
+    "session",
+    "sessions",
+    "Session",
+    "Sessions",
+    "sessions",
+    "s",
+    'with gnomon.session(session="conversation-7"):\n    ...',
+    "last",
+)
+COMPANIES: Final = Words(
+    "company",
+    "companies",
+    "Company",
+    "Companies",
+    "company",
+    "m",
+    'with gnomon.session(company="acme"):\n    ...',
+    "cost",
+)
+
+
+def value_of(path: str) -> str:
+    """Return the id in a path such as ``/users/u-42``; empty for the list."""
+    _, _, value = path.strip("/").partition("/")
+    return unquote(value)[:500]
+
+
+def draw_list(words: Words) -> Callable[[Sequence[Person], View], Any]:
+    """Return what draws the list of users, sessions or companies."""
+
+    def draw(rows: Sequence[Person], view: View) -> Any:
+        most = max((row.cost_usd for row in rows), default=0) or 1
+        return (
+            ranking(_headers(words), [_row(words, row, most, view) for row in rows], texts=2)
+            if rows
+            else None
+        )
+
+    return draw
+
+
+def _headers(words: Words) -> list[str]:
+    second = "User" if words.kind == "session" else "Sessions"
+    return [
+        words.one,
+        second,
+        "Requests",
+        "Calls",
+        "Cost",
+        "Tokens",
+        "Errors",
+        "Satisfaction",
+        "First",
+        "Last",
+    ]
+
+
+def _row(words: Words, row: Person, most: float, view: View) -> list[Cell]:
+    second = (
+        Cell(row.user, links.to_person(view.state, "user", row.user) if row.user else "")
+        if words.kind == "session"
+        else Cell(units.whole(row.sessions))
+    )
+    return [
+        Cell(row.value, links.to_person(view.state, words.kind, row.value)),
+        second,
+        Cell(units.whole(row.requests)),
+        Cell(units.whole(row.calls)),
+        Cell(units.usd(row.cost_usd), share=row.cost_usd / most),
+        Cell(units.number(row.tokens)),
+        Cell(units.whole(row.errors), tone="bad" if row.errors else ""),
+        _satisfaction(row),
+        Cell(_short(row.first_seen, view)),
+        Cell(_short(row.last_seen, view)),
+    ]
+
+
+def _satisfaction(row: Person) -> Cell:
+    if row.satisfaction is None:
+        return Cell(units.NOTHING)
+    hint = f"{row.ratings} rating{'' if row.ratings == 1 else 's'}"
+    return Cell(f"{units.percent(row.satisfaction, 0)} ({row.ratings})", hint=hint)
+
+
+def _short(moment: datetime, view: View) -> str:
+    return f"{moment.astimezone(view.zone):%d %b %H:%M}"
+
+
+def draw_summary(points: Sequence[Point], _view: View) -> Any:
+    if not points:
+        return None
+    total = usage.added([point.totals for point in points])
+    return tiles.render(
+        [
+            Tile("calls", "Calls", units.whole(total.calls), None, "neither", is_compared=False),
+            Tile("cost", "Cost", units.usd(total.cost_usd), None, "less", is_compared=False),
+            Tile("tokens", "Tokens", units.number(total.tokens), None, "neither", is_compared=False),
+            Tile(
+                "success",
+                "Success rate",
+                units.percent(total.success_rate),
+                None,
+                "more",
+                f"{units.whole(total.errors)} failed" if total.errors else "none failed",
+                is_compared=False,
+            ),
+            Tile(
+                "mean",
+                "Mean latency",
+                units.duration(total.duration_ms / total.calls),
+                None,
+                "less",
+                is_compared=False,
+            ),
+        ]
+    )
+
+
+def draw_timeline(points: Sequence[Point], view: View) -> Any:
+    if not points:
+        return None
+    palette = view.canvas.palette
+    series: dict[str, dict[datetime, float | None]] = {
+        "ended well": {point.time: float(point.totals.calls - point.totals.errors) for point in points},
+        "failed": {point.time: float(point.totals.errors) for point in points},
+    }
+    return charts.stacked(series, view.canvas, "count", (palette.series[0], palette.bad))
+
+
+def draw_spend(points: Sequence[Point], view: View) -> Any:
+    if not any(point.totals.priced for point in points):
+        return None
+    return charts.stacked(
+        {"cost": {point.time: point.totals.cost_usd for point in points}}, view.canvas, "usd"
+    )
+
+
+def draw_chat(rows: Sequence[Turn], view: View) -> Any:
+    return chat.chat(rows, view) if rows else None
+
+
+def draw_turns(rows: Sequence[Turn], view: View) -> Any:
+    if not rows:
+        return None
+    cells = [
+        [
+            Cell(
+                _line(row.question) or "(no text)",
+                links.to_trace(view.state, row.trace_id),
+                hint=row.question,
+            ),
+            Cell(row.session, links.to_person(view.state, "session", row.session) if row.session else ""),
+            Cell(row.status, tone="bad" if row.status == "error" else ""),
+            Cell(", ".join(f"{name} {value:g}" for name, value in row.ratings) or units.NOTHING),
+            Cell(units.duration(row.duration_ms)),
+            Cell(units.usd(row.cost_usd)),
+            Cell(_short(row.time, view)),
+        ]
+        for row in rows
+    ]
+    return ranking(("Question", "Session", "Ended", "Ratings", "Duration", "Cost", "Time"), cells, texts=4)
+
+
+def _line(text: str) -> str:
+    joined = " ".join(text.split())
+    return joined if len(joined) <= 90 else f"{joined[:89]}…"
+
+
+def list_panels(words: Words) -> tuple[Panel, ...]:
+    """Return the panel of the list."""
+    order: Callable[[View], Any] = lambda view: view.state.option("order", words.default_order, ORDERS)  # noqa: E731
+    return (
+        Panel(
+            f"{words.folder}-list",
+            words.many,
+            "The first two hundred with a call in this time range. Satisfaction: good ratings (0.5 or"
+            " more) among"
+            " the users' ratings, and their number.",
+            "",
+            lambda store, view: people.people(
+                store, view.scope, view.window, words.kind, order=order(view), text=view.state.option("find")
+            ),
+            draw_list(words),
+            kind="content",
+            is_wide=True,
+            explore="",
+            empty=f"No call names a {words.one.lower()} in this time range",
+            empty_code=words.send,
+        ),
+    )
+
+
+def page_panels(words: Words) -> tuple[Panel, ...]:
+    """Return the panels of one user, session or company."""
+
+    def points(store: Any, view: View) -> Any:
+        return usage.over_time_of(store, view.scope, view.window, words.kind, value_of(view.path))
+
+    def turns(store: Any, view: View) -> Any:
+        newest_first = words.kind != "session"
+        return people.turns(
+            store, view.scope, view.window, words.kind, value_of(view.path), newest_first=newest_first
+        )
+
+    conversation = (
+        Panel(
+            f"{words.kind}-chat",
+            "Conversation",
+            "The requests of the session as a chat, oldest first, at most 200.",
+            "",
+            turns,
+            draw_chat,
+            kind="content",
+            is_wide=True,
+            explore="",
+        )
+        if words.kind == "session"
+        else Panel(
+            f"{words.kind}-requests",
+            "Requests",
+            "The latest requests, at most 200; a click opens the trace.",
+            "",
+            turns,
+            draw_turns,
+            kind="content",
+            is_wide=True,
+            explore="",
+        )
+    )
+    return (
+        Panel(
+            f"{words.kind}-summary", f"{words.one} at a glance", "", "", points, draw_summary, kind="tiles"
+        ),
+        Panel(
+            f"{words.kind}-timeline",
+            "Calls over time",
+            "Model calls.",
+            "calls",
+            points,
+            draw_timeline,
+            explore="",
+        ),
+        Panel(
+            f"{words.kind}-spend",
+            "Cost over time",
+            "Computed from list prices.",
+            "USD",
+            points,
+            draw_spend,
+            explore="",
+            empty="No call has a known price",
+        ),
+        conversation,
+    )
+
+
+def entry(words: Words) -> Entry:
+    """Return the page of users, sessions or companies."""
+    listed, single = list_panels(words), page_panels(words)
+
+    def layout(path: str, view: ViewState) -> Any:
+        value = value_of(path)
+        return _single(words, value, single, view) if value else _list(words, listed, view)
+
+    def register(app: Dash, context: Context) -> None:
+        panel.register(app, context, (*listed, *single))
+
+    return Entry(
+        f"/{words.folder}",
+        words.many,
+        "Explore",
+        words.shape,
+        layout,
+        register,
+        under=(f"/{words.folder}/",),
+        letter=words.letter,
+        layout_key=lambda view: f"{view.project} {view.option('order')}",
+        panels=(*listed, *single),
+    )
+
+
+def _list(words: Words, panels: Sequence[Panel], view: ViewState) -> Any:
+    return [
+        html.Div(
+            [
+                html.H1(words.many),
+                choice(view, "order", words.default_order, "Order", ORDERS),
+                dmc.TextInput(
+                    id=ids.option("find", ""),
+                    value=view.option("find"),
+                    placeholder=f"Find a {words.one.lower()}",
+                    leftSection=icon("search", 14),
+                    size="xs",
+                    debounce=400,
+                    className="grid-search",
+                    **aria(label=f"Find a {words.one.lower()}"),
+                ),
+            ],
+            className="page-bar",
+        ),
+        html.Div(panel.grid(panels), className="tall"),
+    ]
+
+
+def _single(words: Words, value: str, panels: Sequence[Panel], view: ViewState) -> Any:
+    crumb = dcc.Link(words.many, href=links.to_page(f"/{words.folder}", view), className="crumb")
+    traces = links.to_traces(view)(words.kind, value)
+    return [
+        html.Div(
+            [
+                crumb,
+                html.Span("/", className="crumb-rule"),
+                html.H1(value),
+                dcc.Link("Traces", href=traces, className="chip-button"),
+            ],
+            className="page-bar",
+        ),
+        html.Div(panel.grid(panels), className="tall"),
+    ]
+
+
+PAGES: Final = tuple(entry(words) for words in (SESSIONS, USERS, COMPANIES))
