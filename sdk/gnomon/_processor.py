@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from gnomon._checks_target import note_call
 from gnomon._guard import Guard
 from gnomon._session import current_stamp
 from gnomon._sink import Sink
@@ -54,6 +55,7 @@ class GnomonSpanProcessor(SpanProcessor):
         if connection is None or span.context is None or not span.context.trace_flags.sampled:
             return
         try:
+            note_call(span)
             if connection.export_all_spans or is_genai(span):
                 connection.sink.put_span(span)
         except Exception as error:

@@ -11,13 +11,23 @@ from gnomon import testing
 
 def test_the_exported_names_are_pinned() -> None:
     assert gnomon.__all__ == [
+        "CheckFailedError",
+        "Masking",
         "Stats",
+        "acheck",
+        "attempt",
         "carry",
+        "check",
+        "check_stream",
+        "checks",
         "current_trace_id",
+        "fallback",
         "feedback",
         "flush",
+        "guard",
         "init",
         "observe",
+        "retrying",
         "session",
         "shutdown",
         "span",

@@ -1,0 +1,65 @@
+"""Which call a check is about: the model call that ended last, here and in this trace."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan
+
+from gnomon_schemas import attributes as names
+
+_CALL_OPERATIONS: Final = frozenset(
+    {"chat", "text_completion", "generate_content", "responses", "completion", "message", "invoke_model"}
+)
+_CALL_KINDS: Final = (("openinference.span.kind", "LLM"), (names.KIND, "generation"))
+
+
+@dataclass(frozen=True, slots=True)
+class LastCall:
+    """A model call that has ended: where it stands in its trace, and what it used."""
+
+    context: trace.SpanContext
+    is_root: bool
+    model: str
+    input_tokens: int | None
+    output_tokens: int | None
+
+
+_LAST: Final[ContextVar[LastCall | None]] = ContextVar("gnomon.last_call", default=None)
+"""Follows the flow of the program as OpenTelemetry's context does, but is not undone when a span ends."""
+
+
+def note_call(span: ReadableSpan) -> None:
+    """Remember a span that has ended, if it is a model call."""
+    attributes = span.attributes or {}
+    is_call = attributes.get(names.OPERATION_NAME) in _CALL_OPERATIONS or any(
+        attributes.get(key) == value for key, value in _CALL_KINDS
+    )
+    if not is_call or span.context is None:
+        return
+    model = attributes.get(names.RESPONSE_MODEL) or attributes.get(names.REQUEST_MODEL) or ""
+    tokens = [attributes.get(key) for key in (names.INPUT_TOKENS, names.OUTPUT_TOKENS)]
+    used = [count if isinstance(count, int) else None for count in tokens]
+    _LAST.set(LastCall(span.context, span.parent is None, str(model), used[0], used[1]))
+
+
+def last_call() -> LastCall | None:
+    """Return the model call that ended last before this point; None when there is none in this trace."""
+    last = _LAST.get()
+    current = trace.get_current_span().get_span_context()
+    if last is None:
+        return None
+    if current.is_valid:
+        return last if last.context.trace_id == current.trace_id else None
+    # Outside of any span only a call that was one too is meant; others belong to something that is over.
+    return last if last.is_root else None
+
+
+def target() -> trace.SpanContext | None:
+    """Return what a check without ids is about: the last call, else the current span."""
+    last = last_call()
+    if last is not None:
+        return last.context
+    current = trace.get_current_span().get_span_context()
+    return current if current.is_valid else None
