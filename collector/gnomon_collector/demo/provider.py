@@ -34,6 +34,7 @@ from gnomon_collector.demo.completions import (
 from gnomon_collector.demo.embeddings import DEFAULT_DIMENSIONS, as_base64, embed
 from gnomon_collector.demo.faults import HANG_S, ErrorAnswer, Fault, draw_fault, error_answer, forced_fault
 from gnomon_collector.demo.models import PROFILES, count_tokens, draw_timing, profile_of
+from gnomon_collector.demo.substitution import substituted
 
 _CONTEXT_TOKENS: Final = 128_000
 _RETRY_AFTER_MS: Final = 400
@@ -68,7 +69,10 @@ class Draws:
 class Provider:
     """The endpoints of the stand-in, bound to a seed, a speed and a rate of random faults."""
 
-    def __init__(self, *, seed: int, latency_scale: float, error_rate: float) -> None:
+    def __init__(
+        self, *, seed: int, latency_scale: float, error_rate: float, substitutes: bool = False
+    ) -> None:
+        self._substitutes = substitutes
         self._draws = Draws(seed)
         self._latency_scale = latency_scale
         self._error_rate = error_rate
@@ -84,6 +88,8 @@ class Provider:
             return _error_response(_invalid(error))
         fault = _chat_fault(chat, request) or draw_fault(rng, self._error_rate)
         completion = complete(chat, answer_id=answer_id, created_s=int(time.time()), rng=rng)
+        if self._substitutes:
+            completion = substituted(completion, chat.model, chat.question, rng)
         if judge.is_judgement(fields):
             completion = reworded(completion, judge.verdict(fields))
         if chat.stream and fault in (None, Fault.MIDSTREAM, Fault.CUT):
@@ -141,7 +147,9 @@ class Provider:
         yield _ENDED
 
 
-def make_provider_app(*, seed: int, latency_scale: float = 1.0, error_rate: float = 0.03) -> Starlette:
+def make_provider_app(
+    *, seed: int, latency_scale: float = 1.0, error_rate: float = 0.03, substitutes: bool = False
+) -> Starlette:
     """The provider as an ASGI app: `/v1/chat/completions`, `/v1/embeddings`, `/v1/models`.
 
     Args:
@@ -151,8 +159,11 @@ def make_provider_app(*, seed: int, latency_scale: float = 1.0, error_rate: floa
         error_rate: share of chat requests that fail at random, 0 to 1; embeddings fail a quarter as
             often. Model names `err-429`, `err-429-once`, `err-500`, `err-400`, `err-401`, `err-404`,
             `err-timeout`, `err-midstream` and `err-cut` always fail that way.
+        substitutes: let another model answer for one, see `substitution`.
     """
-    provider = Provider(seed=seed, latency_scale=latency_scale, error_rate=error_rate)
+    provider = Provider(
+        seed=seed, latency_scale=latency_scale, error_rate=error_rate, substitutes=substitutes
+    )
     return Starlette(
         routes=[
             Route("/v1/chat/completions", provider.chat, methods=["POST"]),
@@ -166,7 +177,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the provider's process; ends on SIGTERM, SIGINT or when its parent is gone."""
     options = _parser().parse_args(arguments)
     seed = Random().getrandbits(32) if options.seed is None else options.seed
-    app = make_provider_app(seed=seed, latency_scale=options.latency_scale, error_rate=options.error_rate)
+    app = make_provider_app(
+        seed=seed,
+        latency_scale=options.latency_scale,
+        error_rate=options.error_rate,
+        substitutes=options.substitutes,
+    )
     # Connections that the app cuts on purpose are no errors worth a stack trace.
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
     if options.watch_parent:
@@ -182,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=None, help="for answers that repeat")
     parser.add_argument("--latency-scale", type=float, default=1.0)
     parser.add_argument("--error-rate", type=float, default=0.04)
+    parser.add_argument("--substitutes", action="store_true", help="answer for one model with another")
     parser.add_argument("--watch-parent", action="store_true", help="end when standard input closes")
     return parser
 

@@ -18,6 +18,7 @@ from gnomon_collector.demo.genai_spans import (
 from gnomon_collector.demo.models import count_tokens, draw_timing, profile_of
 from gnomon_collector.demo.otlp import Scope, SpanDraft, Value
 from gnomon_collector.demo.shop import EMBEDDING_DIMENSIONS
+from gnomon_collector.demo.substitution import substituted
 from gnomon_collector.demo.timeline import Conditions
 from gnomon_schemas import attributes as names
 
@@ -160,12 +161,15 @@ class Recorder:
         return completion
 
     def _complete(self, request: ChatRequest) -> Completion:
-        return complete(
+        completion = complete(
             request,
             answer_id=self.rng.randbytes(12).hex(),
             created_s=self._now_ns // 10**9,
             rng=self.rng,
         )
+        if self._conditions.is_substituted:
+            return substituted(completion, request.model, request.question, self.rng)
+        return completion
 
     def _draw_fault(self, error_rate: float, total_s: float, *, stream: bool) -> Fault | None:
         if total_s > CLIENT_TIMEOUT_S:

@@ -66,7 +66,7 @@ def run_demo(
             collector does not take the history.
     """
     with ExitStack() as stack:
-        provider = start_provider(logs=logs)
+        provider = start_provider(logs=logs, substitutes=True)
         stack.callback(provider.stop)
         service = start_service(
             provider.url, endpoint, api_key, logs=logs, requests_per_second=requests_per_second
@@ -83,19 +83,23 @@ def run_demo(
         look_after({"provider": provider.child, "service": service}, stop)
 
 
-def start_provider(port: int = 0, *, logs: Path, error_rate: float = 0.04) -> Provider:
+def start_provider(
+    port: int = 0, *, logs: Path, error_rate: float = 0.04, substitutes: bool = False
+) -> Provider:
     """Start the stand-in provider on 127.0.0.1 and wait until it answers.
 
     Args:
         port: 0 takes a free one.
         logs: directory for `provider.log`.
         error_rate: share of chat requests that fail, 0 to 1.
+        substitutes: let another model answer for one, as it does at the end of the history.
 
     Raises:
         GnomonError: it did not answer within 20 s.
     """
     chosen = port or free_port()
     arguments = ["--port", str(chosen), "--error-rate", str(error_rate)]
+    arguments += ["--substitutes"] if substitutes else []
     provider = Provider(
         Child(PROVIDER_MODULE, arguments, os.environ, logs / "provider.log"), f"http://127.0.0.1:{chosen}"
     )

@@ -22,6 +22,8 @@ class Conditions:
     chat_model: str
     error_rate: float
     latency_factor: float
+    is_substituted: bool = False
+    """Whether the provider lets another model answer, see `substitution`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,14 @@ class Timeline:
     """The story told by the history; every moment is aware and in UTC.
 
     `released_at` brings release 2.4.0 with prompt v4, `model_changed_at` moves the chat from
-    gpt-4o-mini to gpt-4.1-mini.
+    gpt-4o-mini to gpt-4.1-mini; from `substituted_at` on the provider answers for that one with another.
     """
 
     begins: datetime
     ends: datetime
     released_at: datetime
     model_changed_at: datetime
+    substituted_at: datetime
     incident_begins: datetime
 
     @classmethod
@@ -59,6 +62,7 @@ class Timeline:
             ends=now.astimezone(UTC),
             released_at=begins + timedelta(days=days // 2, hours=9),
             model_changed_at=begins + timedelta(days=days * 5 // 8, hours=16),
+            substituted_at=begins + timedelta(days=days * 3 // 4, hours=10),
             incident_begins=midnight - timedelta(days=min(2, days)) + timedelta(hours=14, minutes=10),
         )
 
@@ -74,6 +78,7 @@ class Timeline:
             chat_model="gpt-4.1-mini" if moment >= self.model_changed_at else "gpt-4o-mini",
             error_rate=0.55 if incident else 0.012,
             latency_factor=4.5 if incident else 1.0,
+            is_substituted=moment >= self.substituted_at,
         )
 
 
