@@ -110,14 +110,51 @@ class Settings(BaseSettings):
         description="Days before that window which it is compared with, unless a project has a pinned"
         " reference (gnomon drift pin).",
     )
+    alerts_file: str = Field(
+        "",
+        description="TOML file of alert rules, channels, budgets and objectives; empty means DATA/alerts.toml"
+        " if it is there.",
+    )
+    alert_default_rules: bool = Field(True, description="Whether the alert rules that come with Gnomon are on.")
+    alert_step_s: int = Field(
+        60, ge=1, le=3600, description="Seconds between two evaluations of the alert rules."
+    )
+    alert_allowance_s: float = Field(
+        10.0, ge=0, le=3600, description="Alert rules look at data that is so many seconds old: calls arrive late."
+    )
+    alert_allow_private: bool = Field(
+        False, description="Alert messages may go to private, link-local and loopback addresses."
+    )
+    alert_allow_http: bool = Field(
+        False, description="Alert messages may go over connections that are not encrypted."
+    )
+    allow_when_unknown: Literal["open", "closed"] = Field(
+        "open",
+        description="What GET /v1/allow answers while budgets cannot be read: open lets calls through, closed"
+        " does not.",
+    )
+    price_file: Path | None = Field(
+        None,
+        description="TOML file with prices of your own models and negotiated ones, which go before the price"
+        " list; empty: the list alone.",
+    )
+    currency: str = Field(
+        "USD",
+        pattern=r"^[A-Z]{3}$",
+        description="Currency in which amounts are shown (three letters, such as EUR); kept they are always in USD.",
+    )
+    currency_per_usd: float = Field(
+        1.0, gt=0, description="How many units of `currency` one US dollar is: a fixed rate of your own."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much the server writes to its log."
     )
 
-    @field_validator("data")
+    @field_validator("data", "price_file")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        # at once: the server works in its data directory later
+        return None if value is None else value.expanduser().absolute()
 
     @property
     def data_dir(self) -> Path:
