@@ -393,3 +393,13 @@ def _queue_facts(found: Metric, groups: Key, also: str, table: str, parameters: 
         " AND planned_at >= {facts_start:DateTime64(3, 'UTC')} - INTERVAL 7 DAY"
         " AND planned_at < {facts_end:DateTime64(3, 'UTC')}"
     )
+
+
+def active_projects(store: Store, since: datetime) -> tuple[str, ...]:
+    """Return the projects with calls since then, by name."""
+    rows = store.query(
+        "SELECT DISTINCT project FROM calls_per_hour WHERE time >= {since:DateTime('UTC')} AND calls > 0"
+        " ORDER BY project",
+        {"since": since},
+    ).rows
+    return tuple(str(row[0]) for row in rows)

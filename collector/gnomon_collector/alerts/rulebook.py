@@ -1,0 +1,105 @@
+"""Which rules, channels, budgets and objectives are in force: Gnomon's, the file's, the dashboard's."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from gnomon_collector.alerts.config import (
+    DEFAULT_FILE,
+    AlertConfig,
+    Slo,
+    default_rules,
+    merged_rules,
+    parse_rule,
+    read_config,
+)
+from gnomon_collector.alerts.model import Rule
+from gnomon_collector.errors import ConfigError
+from gnomon_collector.settings import Settings
+from gnomon_collector.store.alerts import AlertRecords, StoredRule
+
+_log = logging.getLogger(__name__)
+
+
+class Rulebook:
+    """Reads the alerts file again when it changed. A file that is wrong then leaves what was in force."""
+
+    def __init__(self, settings: Settings, records: AlertRecords) -> None:
+        """Read the file.
+
+        Raises:
+            ConfigError: it is named by the settings and not there, or something in it is wrong
+        """
+        self._path = Path(settings.alerts_file) if settings.alerts_file else settings.data_dir / DEFAULT_FILE
+        self._records = records
+        self._defaults = default_rules() if settings.alert_default_rules else ()
+        self._read_at_ns = self._changed_at_ns()
+        if settings.alerts_file and not self._read_at_ns:
+            raise ConfigError(f"The alerts file {self._path} is not there: see GNOMON_ALERTS_FILE.")
+        self.config = read_config(self._path) if self._read_at_ns else AlertConfig.model_validate({})
+
+    def refresh(self) -> None:
+        """Read the file again if it changed."""
+        changed_at_ns = self._changed_at_ns()
+        if changed_at_ns == self._read_at_ns:
+            return
+        self._read_at_ns = changed_at_ns
+        try:
+            self.config = read_config(self._path) if changed_at_ns else AlertConfig.model_validate({})
+        except ConfigError as error:
+            _log.error(
+                "The alerts file was changed and is wrong, what it said before stays in force: %s", error
+            )
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Return the rules in force, switched-off ones left out.
+
+        Raises:
+            StoreError: those of the dashboard cannot be read
+        """
+        layers = (self._defaults, _of_objectives(self.config.slos), self.config.rules, self.stored())
+        return tuple(rule for rule in merged_rules(*layers) if rule.enabled)
+
+    def stored(self) -> tuple[Rule, ...]:
+        """Return the rules made in the dashboard. One that cannot be read any more is left out."""
+        return tuple(rule for one in self._records.rules() if (rule := as_rule(one)) is not None)
+
+    def _changed_at_ns(self) -> int:
+        try:
+            return self._path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+
+def as_rule(stored: StoredRule) -> Rule | None:
+    """Return the rule that was made in the dashboard, for the project it was made in."""
+    try:
+        rule = parse_rule(stored.definition)
+    except ConfigError as error:
+        _log.warning("The rule %r of the project %r: %s", stored.name, stored.project, error)
+        return None
+    return rule.model_copy(
+        update={"name": stored.name, "project": stored.project, "enabled": rule.enabled and stored.is_enabled}
+    )
+
+
+def _of_objectives(slos: tuple[Slo, ...]) -> tuple[Rule, ...]:
+    return tuple(rule_of(slo) for slo in slos if slo.alert)
+
+
+def rule_of(slo: Slo) -> Rule:
+    """Return the rule that watches how fast the error budget of an objective burns."""
+    return Rule.model_validate(
+        {
+            "name": f"SLO {slo.name}",
+            "metric": "latency_p95_ms" if slo.latency_ms else "success_rate",
+            "project": slo.project,
+            "filter": slo.filter,
+            "group_by": slo.group_by,
+            "min_count": 50,
+            "severity": "critical",
+            "summary": f"The objective {slo.name} ({slo.objective:.2%}) uses up its error budget too fast.",
+            "condition": {"kind": "burn_rate", "objective": slo.objective, "latency_ms": slo.latency_ms},
+        }
+    )
