@@ -38,6 +38,7 @@ from gnomon_collector.ingest.rollup_worker import RollupWorker
 from gnomon_collector.jobs import JobParts, JobRunner
 from gnomon_collector.operations.operator import Operator
 from gnomon_collector.operations.registry import run as run_operation
+from gnomon_collector.price_desk import LocalDesk, PriceDesk
 from gnomon_collector.runfile import DataDirLock, ServerFile, remove_server_file, write_server_file
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.access import (
@@ -50,11 +51,13 @@ from gnomon_collector.store.access import (
 )
 from gnomon_collector.store.engine import Store, open_store
 from gnomon_collector.store.migrations import migrate
-from gnomon_schemas.prices import price_periods
+from gnomon_collector.store.price_source import PriceSource
+from gnomon_collector.store.prices import refresh_prices
 
 DASHBOARD = "gnomon_dashboard.app:create_dashboard"
 # Each takes `JobParts` and returns its jobs.
 JOBS: Sequence[str] = (
+    "gnomon_collector.alerts.job:create_alert_jobs",
     "gnomon_collector.operations.retention:create_retention_jobs",
     "gnomon_collector.drift.job:create_drift_jobs",
     "gnomon_collector.quality.job:create_judge_jobs",
@@ -81,10 +84,11 @@ def run(settings: Settings, parts: Sequence[str]) -> None:
         StoreError: the database cannot be opened or migrated.
     """
     _check(settings)
+    prices = PriceSource(settings.price_file)
     _configure_logging(settings)
     stop = threading.Event()
     with ExitStack() as stack:
-        _start(settings, parts, stack, stop)
+        _start(settings, parts, prices, stack, stop)
         _wait(stop)
 
 
@@ -110,7 +114,9 @@ def _configure_logging(settings: Settings) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: threading.Event) -> None:
+def _start(
+    settings: Settings, parts: Sequence[str], prices: PriceSource, stack: ExitStack, stop: threading.Event
+) -> None:
     lock = DataDirLock.acquire(settings.data_dir)
     stack.callback(lock.release)
     # The embedded engine writes a cache of the OTLP schema to the current directory, which may be anybody's.
@@ -124,9 +130,10 @@ def _start(settings: Settings, parts: Sequence[str], stack: ExitStack, stop: thr
     http_url = ui_url = ""
     grpc_address = ""
     if "collector" in parts:
-        collector = _start_collector(settings, store, keys, stack)
+        refresh_prices(store, prices.periods)
+        collector = _start_collector(settings, store, keys, prices, stack)
         grpc_address = _start_grpc(settings, collector, stack)
-        app = _collector_app(collector, keys, token)
+        app = _collector_app(collector, keys, token, LocalDesk(store, prices))
         http_url = servers.start("gnomon-http", app, settings.otlp_http_port, "--otlp-http-port")
     if "dashboard" in parts:
         dashboard = _dashboard_app(settings, store, http_url)
@@ -160,21 +167,23 @@ def _first_credentials(store: Store) -> _Credentials | None:
     return _Credentials(password, key) if password or key else None
 
 
-def _start_collector(settings: Settings, store: Store, keys: KeyRing, stack: ExitStack) -> IngestParts:
+def _start_collector(
+    settings: Settings, store: Store, keys: KeyRing, prices: PriceSource, stack: ExitStack
+) -> IngestParts:
     """Open the inbox and start the threads that empty it."""
     inbox = Inbox(settings.data_dir / "inbox.sqlite", settings.inbox_max_bytes)
     stack.callback(inbox.close)
-    flusher = Flusher(inbox, store, price_periods)
+    flusher = Flusher(inbox, store, prices.periods)
     for worker in (flusher, RollupWorker(inbox, store)):
         stack.callback(worker.stop)
         worker.start()
     authorize: Authorize = authorize_by_key(keys) if settings.auth == "on" else authorize_all
-    return IngestParts(settings, authorize, inbox, store, IngestMetrics(inbox, flusher.stats))
+    return IngestParts(settings, authorize, inbox, store, IngestMetrics(inbox, flusher.stats), keys.settings)
 
 
 def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) -> str:
     """Start OTLP over gRPC and return its address."""
-    intake = Intake(settings, collector.authorize, collector.inbox, collector.metrics)
+    intake = Intake(settings, collector.authorize, collector.inbox, collector.metrics, collector.limits)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     server = OtlpGrpcServer(intake, host, settings.otlp_grpc_port, "--otlp-grpc-port")
     stack.callback(server.stop)
@@ -188,7 +197,7 @@ def _start_jobs(parts: JobParts, stack: ExitStack) -> JobRunner:
     return runner
 
 
-def _collector_app(collector: IngestParts, keys: KeyRing, token: str) -> FastAPI:
+def _collector_app(collector: IngestParts, keys: KeyRing, token: str, prices: PriceDesk) -> FastAPI:
     settings, inbox = collector.settings, collector.inbox
     app = FastAPI(title="Gnomon", **_BARE)
     add_ingest_routes(app, collector)
@@ -200,6 +209,7 @@ def _collector_app(collector: IngestParts, keys: KeyRing, token: str) -> FastAPI
         settings.cluster,
         lambda: InboxStatus(inbox.waiting_requests, inbox.waiting_bytes),
         _operate(collector, keys),
+        prices,
     )
     app.include_router(admin_router(admin))
     return app

@@ -115,12 +115,17 @@ class Settings(BaseSettings):
         description="TOML file of alert rules, channels, budgets and objectives; empty means DATA/alerts.toml"
         " if it is there.",
     )
-    alert_default_rules: bool = Field(True, description="Whether the alert rules that come with Gnomon are on.")
+    alert_default_rules: bool = Field(
+        True, description="Whether the alert rules that come with Gnomon are on."
+    )
     alert_step_s: int = Field(
         60, ge=1, le=3600, description="Seconds between two evaluations of the alert rules."
     )
     alert_allowance_s: float = Field(
-        10.0, ge=0, le=3600, description="Alert rules look at data that is so many seconds old: calls arrive late."
+        10.0,
+        ge=0,
+        le=3600,
+        description="Alert rules look at data that is at least so many seconds old: calls arrive late.",
     )
     alert_allow_private: bool = Field(
         False, description="Alert messages may go to private, link-local and loopback addresses."
