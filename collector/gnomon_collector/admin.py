@@ -24,6 +24,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gnomon_collector.bearer import presented_key
 from gnomon_collector.errors import BadRequest, GnomonError, MigrationError, StoreError, StoreUnavailable
+from gnomon_collector.price_desk import PriceDesk, add_price_routes
 from gnomon_collector.store.access import KeyInfo, KeyRing, create_key, list_keys, revoke_key
 from gnomon_collector.store.audit import record
 from gnomon_collector.store.engine import ANSWER_FORMATS, Store
@@ -119,6 +120,7 @@ class AdminParts:
         cluster: ClickHouse cluster to migrate on, "" for none
         inbox: reads the state of the inbox; None when this server takes nothing in
         operate: runs an operation (name, actor, arguments); None when this server takes nothing in
+        prices: answers for prices and prices anew; None when this server takes nothing in
     """
 
     store: Store
@@ -128,6 +130,7 @@ class AdminParts:
     cluster: str = ""
     inbox: Callable[[], InboxStatus] | None = None
     operate: Callable[[str, str, Mapping[str, Any]], object] | None = None
+    prices: PriceDesk | None = None
 
 
 def admin_router(parts: AdminParts) -> APIRouter:
@@ -138,6 +141,8 @@ def admin_router(parts: AdminParts) -> APIRouter:
     _add_keys(router, parts)
     _add_migrate(router, parts)
     _add_operations(router, parts)
+    if parts.prices is not None:
+        add_price_routes(router, parts.prices)
 
     @router.get("/status")
     def get_status() -> StatusAnswer:

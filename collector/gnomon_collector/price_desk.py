@@ -1,4 +1,4 @@
-"""What people do with prices, the same for the command line and the admin API; answers are plain JSON values."""
+"""What people do with prices, the same for the command line and the admin API; answers are plain JSON."""
 
 from __future__ import annotations
 

@@ -146,7 +146,8 @@ class Settings(BaseSettings):
     currency: str = Field(
         "USD",
         pattern=r"^[A-Z]{3}$",
-        description="Currency in which amounts are shown (three letters, such as EUR); kept they are always in USD.",
+        description="Currency in which amounts are shown, three letters, such as EUR; kept they are always in"
+        " USD.",
     )
     currency_per_usd: float = Field(
         1.0, gt=0, description="How many units of `currency` one US dollar is: a fixed rate of your own."

@@ -161,11 +161,11 @@ def _operator(store: Store, settings: Settings) -> Iterator[Operator]:
     from gnomon_collector.ingest.inbox import Inbox
     from gnomon_collector.operations.operator import Operator
     from gnomon_collector.store.migrations import migrate
-    from gnomon_schemas.prices import price_periods
+    from gnomon_collector.store.price_source import PriceSource
 
     migrate(store, cluster=settings.cluster)
     with contextlib.closing(Inbox(settings.data_dir / "inbox.sqlite", settings.inbox_max_bytes)) as inbox:
-        flusher = Flusher(inbox, store, price_periods)
+        flusher = Flusher(inbox, store, PriceSource(settings.price_file).periods)
         yield Operator(store, inbox, settings.data_dir, LOCAL_ACTOR, flusher.flush_oldest)
 
 
