@@ -59,7 +59,7 @@ def reach(settings: Settings, *, may_create: bool = False) -> Iterator[Reach]:
             yield ViaServer(client)
         return
     if not may_create:
-        _require_data(settings)
+        require_data(settings)
     from gnomon_collector.store.engine import open_store
 
     with open_store(settings.store_url, data_dir=settings.data_dir) as store:
@@ -77,7 +77,12 @@ def server_client(server: ServerFile) -> httpx.Client:
     )
 
 
-def _require_data(settings: Settings) -> None:
+def require_data(settings: Settings) -> None:
+    """Make sure that there is data to open.
+
+    Raises:
+        ConfigError: there is none.
+    """
     if settings.is_embedded and not (settings.data_dir / "chdb").is_dir() and not settings.store:
         raise ConfigError(
             f"There is no Gnomon data in {settings.data_dir}. Start with `gnomon serve` or `gnomon demo`, or"
