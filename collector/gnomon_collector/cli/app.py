@@ -22,6 +22,7 @@ EXIT_INTERRUPTED = 130
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gnomon_collector.cli.demo:demo", "Start everything with a simulated LLM service to look at."),
     "serve": ("gnomon_collector.cli.serve:serve", "Run the collector, the dashboard and the jobs."),
+    "drift": ("gnomon_collector.cli.drift:drift", "Find what changed in inputs, answers, models and users."),
     "status": ("gnomon_collector.cli.status:status", "Show whether the server runs, and what it holds."),
     "keys": ("gnomon_collector.cli.keys:keys", "Create, list and revoke API keys."),
     "users": ("gnomon_collector.cli.users:users", "Create, list and remove people who may log in."),
@@ -32,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("gnomon_collector.cli.backup:backup", "Copy the data directory into one file, hot."),
     "restore": ("gnomon_collector.cli.backup:restore", "Make a data directory from a backup."),
     "query": ("gnomon_collector.cli.query:query", "Run SQL on the spans."),
+    "prices": ("gnomon_collector.cli.prices:prices", "Show what models cost, and which have no price."),
+    "reprice": ("gnomon_collector.cli.reprice:reprice", "Compute the cost of stored calls anew."),
     "migrate": ("gnomon_collector.cli.migrate:migrate", "Show what the database lacks, and apply it."),
 }
 
