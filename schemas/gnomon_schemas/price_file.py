@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, Final
 
-from gnomon_schemas.prices import ALWAYS, DAY_S, PRICE_ARRAYS, PROVIDER_IDS, Price, no_price
+from gnomon_schemas.prices import ALWAYS, DAY_S, PRICE_ARRAYS, PROVIDER_IDS, Price, no_price, price_of
 
 FOREVER: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -230,13 +230,13 @@ def _positive(value: Any, where: str) -> float:
 def _own(entry: OwnPrice, start: datetime, version: str) -> Price:
     lists = [[rate[number] for _, rate in entry.rates] for number in range(len(_RATES))]
     tiers = [above for above, _ in entry.rates]
-    return Price(start, tiers, [0] * len(tiers), [DAY_S] * len(tiers), *lists, version=version)
+    return price_of(start, [tiers, [0] * len(tiers), [DAY_S] * len(tiers), *lists], version)
 
 
 def _discounted(price: Price, discount: float, start: datetime, version: str) -> Price:
     if not price.is_known:
         return no_price(start)
-    lowered = {
+    lowered: dict[str, Any] = {
         name: [None if rate is None else rate * (1 - discount) for rate in getattr(price, name)]
         for name in PRICE_ARRAYS
         if name.endswith("_usd")

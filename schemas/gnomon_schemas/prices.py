@@ -73,7 +73,13 @@ class Price:
 
 def no_price(valid_from: datetime = ALWAYS) -> Price:
     """Return the period in which a model has no known price."""
-    return Price(valid_from, *([] for _ in PRICE_ARRAYS))
+    return price_of(valid_from, ([] for _ in PRICE_ARRAYS), "")
+
+
+def price_of(valid_from: datetime, arrays: Iterable[list[Any]], version: str) -> Price:
+    """Return a price period of lists in the order of `PRICE_ARRAYS`."""
+    named: dict[str, Any] = dict(zip(PRICE_ARRAYS, arrays, strict=True))
+    return Price(valid_from, version=version, **named)
 
 
 PRICE_ARRAYS: Final = tuple(
@@ -202,9 +208,7 @@ def _rates(price: ModelPrice, since_s: int = 0, until_s: int = DAY_S) -> list[_R
 
 
 def _price(valid_from: datetime, rates: Iterable[_Rate]) -> Price:
-    return Price(
-        valid_from, *(list(values) for values in zip(*rates, strict=True)), version=price_list_version()
-    )
+    return price_of(valid_from, (list(values) for values in zip(*rates, strict=True)), price_list_version())
 
 
 def _tier_starts(price: object) -> Iterator[int]:

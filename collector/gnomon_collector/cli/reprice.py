@@ -24,7 +24,7 @@ _SUMMED = ("calls", "changed", "unpriced", "before_usd", "after_usd")
 @click.option("--model", default="", help="Only this model.  [default: all]")
 @click.option("--provider", default="", help="Only this provider.  [default: all]")
 @click.option("--project", default="", help="Only this project.  [default: all]")
-@click.option("--dry-run", is_flag=True, help="Only say what would change; prices for new calls stay too.")
+@click.option("--dry-run", is_flag=True, help="Only say what would change in stored costs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of models.")
 @data_option
 def reprice(
@@ -38,8 +38,9 @@ def reprice(
 ) -> None:
     """Compute the cost of stored calls anew, with today's price list and price file, and their rollups.
 
-    Beside a running server the server does it, and reads its price file again before. Once it is done,
-    running it again changes nothing; when it was cut off, run it again.
+    The price list and the price file are read again first (by the server, where one runs): from then on new
+    calls get their prices, also after --dry-run. Once it is done, running it again changes nothing; when it
+    was cut off, run it again.
 
     \b
     Examples:

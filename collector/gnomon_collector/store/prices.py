@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.ingest import save_prices
 from gnomon_schemas.price_file import price_at
-from gnomon_schemas.prices import PRICE_ARRAYS, Price, no_price
+from gnomon_schemas.prices import PRICE_ARRAYS, Price, no_price, price_of
 
 Model = tuple[str, str]
 """Provider and model, as in `spans.provider` and `calls.model`."""
@@ -67,9 +67,7 @@ def saved_prices(store: Store) -> dict[Model, list[Price]]:
     """Return the prices that ingest works with, by model, each list by ascending `valid_from`."""
     found: dict[Model, list[Price]] = {}
     for provider, model, valid_from, *arrays, version in store.query(_SAVED).rows:
-        price = Price(
-            cast(datetime, valid_from), *(list(cast(Any, each)) for each in arrays), version=str(version)
-        )
+        price = price_of(cast(datetime, valid_from), (list(cast(Any, each)) for each in arrays), str(version))
         found.setdefault((str(provider), str(model)), []).append(price)
     return found
 
