@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gnomon_dashboard.pages import cache, cost, latency, overview, people, traces
+from gnomon_dashboard.pages import cache, cost, latency, overview, people, prompts, traces
 from gnomon_dashboard.pages.entry import Entry
 
 PAGES: Final[tuple[Entry, ...]] = (
@@ -12,4 +12,5 @@ PAGES: Final[tuple[Entry, ...]] = (
     cache.PAGE,
     traces.PAGE,
     *people.PAGES,
+    prompts.PAGE,
 )

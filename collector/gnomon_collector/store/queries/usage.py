@@ -187,13 +187,18 @@ class Group:
     before: Totals
 
 
-def over_time(store: Store, scope: Scope, window: Window, label: str = "") -> list[Point]:
+def over_time(
+    store: Store, scope: Scope, window: Window, label: str = "", *, prompt: str | None = None
+) -> list[Point]:
     """Return sums per bucket, and per value of `label` where one is given, in order of time.
+
+    Args:
+        prompt: the name of a prompt: only its calls count.
 
     Raises:
         ValueError: no such label.
     """
-    rows = store.query(*over_time_query(scope, window, label)).rows
+    rows = store.query(*over_time_query(scope, window, label, prompt)).rows
     return [Point(as_time(row[0]), str(row[1]), totals(row[2:18]), latency(row[18])) for row in rows]
 
 
@@ -238,11 +243,16 @@ def by_label(
     ]
 
 
-def over_time_query(scope: Scope, window: Window, label: str = "") -> tuple[str, Parameters]:
+def over_time_query(
+    scope: Scope, window: Window, label: str = "", prompt: str | None = None
+) -> tuple[str, Parameters]:
     """Return SQL and parameters of `over_time`."""
     table, time, sums, value = _source(window, label)
     where, parameters = _where(scope, table, time, since="start")
     parameters |= {"start": window.start, "end": window.end, "step": window.step_s}
+    if prompt is not None:
+        where += " AND prompt_name = {prompt:String}"
+        parameters["prompt"] = prompt
     sql = f"""
         SELECT
             toStartOfInterval({time}, toIntervalSecond({{step:UInt32}}), 'UTC') AS bucket,
