@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from gnomon import _values
+from gnomon._errors import UsageError
 from gnomon._retries import attempt, cause_of
 from gnomon._runtime import runtime
 from gnomon._session import SessionScope
@@ -264,3 +265,29 @@ def _is_async(candidate: object) -> bool:
     inner = getattr(candidate, "func", candidate)
     method = getattr(type(inner), "__call__", None)  # noqa: B004 - an object may be called like a coroutine
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(method)
+
+
+def observe_fallbacks(runnable: Any) -> Any:
+    """Make LangChain's ``primary.with_fallbacks([…])`` visible as `fallback` is; what it does stays the same.
+
+    ``invoke``, ``ainvoke``, ``stream`` and ``astream`` are recorded; ``batch`` runs unrecorded.
+
+    Args:
+        runnable: what ``with_fallbacks`` returned.
+    """
+    with runtime.guard.harmless("observe_fallbacks"):
+        if not (hasattr(runnable, "fallbacks") and hasattr(runnable, "exceptions_to_handle")):
+            raise UsageError("gnomon.observe_fallbacks takes what LangChain's with_fallbacks returned")
+        from gnomon._fallback_langchain import observed
+
+        return observed(runnable, _runnable_name)
+    return runnable
+
+
+def _runnable_name(runnable: Any) -> str:
+    for holder in (runnable, getattr(runnable, "bound", None)):
+        for field in ("model_name", "model", "name"):
+            name = getattr(holder, field, None)
+            if isinstance(name, str) and name:
+                return _values.clip(name, _MAX_NAME_CHARS)
+    return type(runnable).__name__
