@@ -19,35 +19,54 @@ from gnomon._stats import Stats
 
 if TYPE_CHECKING:
     from gnomon import checks
+    from gnomon._baggage import continued, headers
+    from gnomon._cache import cache
+    from gnomon._cache_shadow import Shadow
     from gnomon._checks import acheck, check, guard
     from gnomon._checks_stream import check_stream
     from gnomon._checks_types import CheckFailedError
-    from gnomon._fallback import fallback
+    from gnomon._fallback import fallback, observe_fallbacks
+    from gnomon._limits import allow
+    from gnomon._llm_call import llm_call
     from gnomon._masking import Masking
+    from gnomon._prompt import prompt
     from gnomon._retries import attempt, retrying
+    from gnomon._retrieval import retrieval
+    from gnomon._steps import agent, tool
 
 __all__ = [
     "CheckFailedError",
     "Masking",
+    "Shadow",
     "Stats",
     "acheck",
+    "agent",
+    "allow",
     "attempt",
+    "cache",
     "carry",
     "check",
     "check_stream",
     "checks",
+    "continued",
     "current_trace_id",
     "fallback",
     "feedback",
     "flush",
     "guard",
+    "headers",
     "init",
+    "llm_call",
     "observe",
+    "observe_fallbacks",
+    "prompt",
+    "retrieval",
     "retrying",
     "session",
     "shutdown",
     "span",
     "stats",
+    "tool",
 ]
 
 
@@ -55,12 +74,23 @@ __all__ = [
 _LATER: Final = {
     "CheckFailedError": "gnomon._checks_types",
     "Masking": "gnomon._masking",
+    "Shadow": "gnomon._cache_shadow",
     "acheck": "gnomon._checks",
+    "allow": "gnomon._limits",
+    "agent": "gnomon._steps",
     "attempt": "gnomon._retries",
+    "cache": "gnomon._cache",
     "check": "gnomon._checks",
     "check_stream": "gnomon._checks_stream",
+    "continued": "gnomon._baggage",
     "fallback": "gnomon._fallback",
+    "headers": "gnomon._baggage",
+    "llm_call": "gnomon._llm_call",
+    "prompt": "gnomon._prompt",
+    "retrieval": "gnomon._retrieval",
+    "tool": "gnomon._steps",
     "guard": "gnomon._checks",
+    "observe_fallbacks": "gnomon._fallback",
     "retrying": "gnomon._retries",
 }
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 from opentelemetry.sdk.environment_variables import (
@@ -11,6 +12,7 @@ from opentelemetry.sdk.environment_variables import (
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from gnomon._errors import SettingError
 from gnomon._exporter import Exporter
@@ -18,14 +20,18 @@ from gnomon._guard import Guard, logger
 from gnomon._identity import resource_of
 from gnomon._instrument import Instrumentation, content_switches
 from gnomon._libraries import EXTRAS
+from gnomon._limits import Limits
 from gnomon._openai import OpenAIInstrumentation, Recorder
 from gnomon._processor import GnomonSpanProcessor
 from gnomon._retries_clients import ClientRetries
 from gnomon._scrub import find_mask
 from gnomon._settings import Settings, resolve
 from gnomon._sink import Sink
-from gnomon._transport import HttpTransport
+from gnomon._transport import HttpTransport, SplitTransport, Transport
 from gnomon._version import version
+
+if TYPE_CHECKING:
+    from gnomon._fixed import Fixed
 
 _MAX_ATTRIBUTES = 2_048
 """OpenInference spells a conversation as one attribute per part; OpenTelemetry's 128 would lose its start."""
@@ -42,6 +48,7 @@ class Client:
     instrumentation: Instrumentation
     _environment: dict[str, str | None] = field(default_factory=dict)
     retries: ClientRetries | None = None
+    limits: Limits | None = None
 
     @property
     def captures_content(self) -> bool:
@@ -63,13 +70,16 @@ class Client:
         return complete
 
 
-def start_client(arguments: Mapping[str, object], guard: Guard, sink: Sink | None) -> Client | None:
+def start_client(
+    arguments: Mapping[str, object], guard: Guard, sink: Sink | None, fixed: "Fixed | None" = None
+) -> Client | None:
     """Start Gnomon; returns None when it is switched off.
 
     Args:
         arguments: what was passed to `gnomon.init`.
         guard: keeps faults away from the host.
         sink: takes spans instead of the exporter, in tests.
+        fixed: clock and ids instead of the real ones, in tests.
     """
     settings, problems = resolve(arguments, os.environ)
     for problem in problems:
@@ -80,13 +90,13 @@ def start_client(arguments: Mapping[str, object], guard: Guard, sink: Sink | Non
     if sink is None:
         sink = Exporter(
             settings,
-            lambda: HttpTransport(settings.endpoint, settings.certificate_file),
+            lambda: make_transport(settings),
             guard,
             find_mask(settings, guard),
         )
     provider = _provider(settings)
     processor = _processor_on(provider, guard)
-    processor.connect(sink, settings.export_all_spans, settings.exit_timeout_s)
+    processor.connect(sink, settings, fixed.clock if fixed else None)
     environment = _set_environment(content_switches(settings.capture_content, os.environ))
     instrumentation = Instrumentation(guard, provider, {"openai": _own_openai(settings, provider, guard)})
     instrumentation.start(settings.instrument, _switched_off())
@@ -96,6 +106,8 @@ def start_client(arguments: Mapping[str, object], guard: Guard, sink: Sink | Non
     if settings.instrument:
         client.retries = ClientRetries(guard)
         client.retries.start()
+    if fixed is not None:
+        fixed.use_ids_on(provider)
     _say_what_runs(client)
     return client
 
@@ -104,6 +116,24 @@ def _own_openai(settings: Settings, provider: TracerProvider, guard: Guard) -> O
     tracer = provider.get_tracer("gnomon.openai", version())
     captures = settings.capture_content != "none"
     return OpenAIInstrumentation(Recorder(tracer, guard, captures, settings.max_value_chars))
+
+
+def make_transport(settings: Settings) -> Transport:
+    """Return how requests leave the process, by the protocol.
+
+    Raises:
+        SettingError: gRPC is asked for and not installed.
+    """
+    feedback = HttpTransport(settings.feedback_endpoint, settings.certificate_file)
+    if settings.protocol == "grpc":
+        from gnomon._grpc import GrpcTransport
+
+        grpc = GrpcTransport(settings.endpoint, settings.certificate_file)
+        return SplitTransport(settings.traces_path, grpc, feedback)
+    if settings.feedback_endpoint == settings.endpoint:
+        return feedback
+    http = HttpTransport(settings.endpoint, settings.certificate_file)
+    return SplitTransport(settings.traces_path, http, feedback)
 
 
 def _complain(guard: Guard, problem: str) -> None:
@@ -128,6 +158,7 @@ def _provider(settings: Settings) -> TracerProvider:
         # Gnomon ends itself, in a bounded time.
         shutdown_on_exit=False,
         span_limits=_span_limits(),
+        sampler=ParentBased(TraceIdRatioBased(settings.sample)) if settings.sample < 1 else None,
     )
     if isinstance(existing, trace.ProxyTracerProvider):
         trace.set_tracer_provider(own)

@@ -118,7 +118,9 @@ class Delivery:
 
     def _send(self, request: _Request) -> None:
         headers, body = self._headers(request), request.body
-        if self._settings.compression == "gzip" and len(body) >= _GZIP_FROM_BYTES:
+        # gRPC compresses by itself; feedback goes over HTTP even then.
+        over_grpc = self._settings.protocol == "grpc" and bool(request.spans)
+        if self._settings.compression == "gzip" and len(body) >= _GZIP_FROM_BYTES and not over_grpc:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         failures = 0

@@ -17,6 +17,10 @@ def init(
     api_key: str | None = None,
     capture_content: Literal["all", "redacted", "none"] | None = None,
     mask: object = None,
+    sample: float | None = None,
+    baggage: bool | None = None,
+    protocol: Literal["http", "grpc"] | None = None,
+    feedback_endpoint: str | None = None,
     instrument: Literal["auto", "none"] | Sequence[str] | None = None,
     enabled: bool | None = None,
     export_all_spans: bool | None = None,
@@ -49,6 +53,10 @@ def init(
             with personal data masked before it leaves the process; ``"none"`` only figures.
         mask: what to mask in every text that leaves the process: a function ``mask(text) -> text`` or
             patterns; see the guide on masking.
+        sample: share of traces that is sent, from 0 to 1, chosen by trace id.
+        baggage: hand the session on to the services that are called, and take it over from callers.
+        protocol: ``"http"``, or ``"grpc"`` with ``gnomon[grpc]``.
+        feedback_endpoint: base URL feedback is posted to, where that is not the endpoint.
         instrument: ``"auto"`` for every installed GenAI instrumentor, ``"none"``, or ``["openai", …]``.
         enabled: False makes this call, and all others, do nothing.
         export_all_spans: send HTTP, database and other spans too.

@@ -25,6 +25,7 @@ def observe(
     kind: str = "step",
     capture_input: bool = True,
     capture_output: bool = True,
+    attributes: Mapping[str, object] | None = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -36,6 +37,7 @@ def observe(
     kind: str = "step",
     capture_input: bool = True,
     capture_output: bool = True,
+    attributes: Mapping[str, object] | None = None,
 ) -> Any:
     """Record every call of a function as a span, with its arguments and its result.
 
@@ -48,12 +50,13 @@ def observe(
         kind: one of `gnomon_schemas.attributes.SPAN_KINDS`.
         capture_input: whether arguments are recorded (``self`` and ``cls`` never are).
         capture_output: whether the result, or what was yielded, is recorded.
+        attributes: further attributes of every span.
     """
 
     def decorate(target: Callable[..., Any]) -> Any:
         if isinstance(target, staticmethod | classmethod):
             return type(target)(decorate(target.__func__))
-        return _wrap(target, _Observation(target, name, kind, capture_input, capture_output))
+        return _wrap(target, _Observation(target, name, kind, capture_input, capture_output, attributes))
 
     return decorate if function is None else decorate(function)
 
@@ -68,6 +71,7 @@ class _Observation:
         kind: str,
         capture_input: bool,
         capture_output: bool,
+        attributes: Mapping[str, object] | None,
     ) -> None:
         self._name = name or str(getattr(function, "__qualname__", type(function).__name__)).replace(
             "<locals>.", ""
@@ -75,11 +79,12 @@ class _Observation:
         self.kind = kind
         self._capture_input = capture_input
         self._capture_output = capture_output
+        self._attributes = attributes
         self._signature = _signature(function)
 
     def begin(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> SpanHandle:
         """Start a span with the arguments; it is not current yet."""
-        handle = SpanHandle(self._name, self.kind, None)
+        handle = SpanHandle(self._name, self.kind, self._attributes)
         handle.start()
         if self._capture_input and handle.recording:
             with runtime.guard.harmless("capturing arguments"):

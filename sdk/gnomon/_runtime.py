@@ -16,6 +16,7 @@ from gnomon._stats import Stats
 
 if TYPE_CHECKING:
     from gnomon._client import Client
+    from gnomon._fixed import Fixed
     from gnomon._sink import Sink
 
 
@@ -31,8 +32,10 @@ class Runtime:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._unlock_in_child)
 
-    def start(self, arguments: Mapping[str, object], sink: "Sink | None" = None) -> None:
-        """Start unless already started; ``sink`` replaces the exporter (tests)."""
+    def start(
+        self, arguments: Mapping[str, object], sink: "Sink | None" = None, fixed: "Fixed | None" = None
+    ) -> None:
+        """Start unless already started; ``sink`` and ``fixed`` replace exporter, clock and ids in tests."""
         with self._lock:
             if self.client is not None:
                 logger.debug("gnomon: init was called again; the first call stays in force")
@@ -40,7 +43,7 @@ class Runtime:
             # Imported here, not above: `import gnomon` stays fast, and a disabled Gnomon costs nothing.
             from gnomon._client import start_client
 
-            self.client = start_client(arguments, self.guard, sink)
+            self.client = start_client(arguments, self.guard, sink, fixed)
             if self.client is not None and not self._stops_at_exit:
                 self._stops_at_exit = True
                 atexit.register(self._stop_at_exit)

@@ -14,13 +14,14 @@ from typing import Any, Final, ParamSpec, TypeVar
 from opentelemetry import context as otel_context
 
 from gnomon import _values
+from gnomon._baggage import with_baggage
 from gnomon._runtime import runtime
 from gnomon._scope import Scope
 from gnomon_schemas import attributes as names
 
 _KEY: Final = otel_context.create_key("gnomon.session")
-_MAX_CHARS: Final = 1024
-_MAX_ENTRIES: Final = 64
+MAX_CHARS: Final = 1024
+MAX_ENTRIES: Final = 64
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,7 +58,11 @@ class SessionScope:
     def __enter__(self) -> "SessionScope":
         with runtime.guard.harmless("session"):
             stamp = Stamp(_merged(current_stamp(), self._attributes))
-            self._scopes.append(Scope(otel_context.set_value(_KEY, stamp)))
+            context = otel_context.set_value(_KEY, stamp)
+            client = runtime.client
+            if client is not None and client.settings.baggage:
+                context = with_baggage(stamp.attributes, context)
+            self._scopes.append(Scope(context))
         return self
 
     def __exit__(
@@ -128,12 +133,12 @@ def _session_attributes(
         names.PROMPT_VERSION: prompt_version,
     }
     stamped: dict[str, _values.Attribute] = {
-        name: _values.to_text(_id_text(value), _MAX_CHARS) for name, value in ids.items() if value is not None
+        name: _values.to_text(_id_text(value), MAX_CHARS) for name, value in ids.items() if value is not None
     }
     if tags:
         stamped[names.TAGS] = _tag_list(tags)
-    for key, value in list((metadata or {}).items())[:_MAX_ENTRIES]:
-        stamped[names.METADATA_PREFIX + _values.safe_str(key)] = _values.to_attribute(value, _MAX_CHARS)
+    for key, value in list((metadata or {}).items())[:MAX_ENTRIES]:
+        stamped[names.METADATA_PREFIX + _values.safe_str(key)] = _values.to_attribute(value, MAX_CHARS)
     return stamped
 
 
@@ -142,8 +147,8 @@ def _id_text(value: object) -> str:
 
 
 def _tag_list(tags: Sequence[str]) -> list[str]:
-    words = [tags] if isinstance(tags, str) else list(tags)[:_MAX_ENTRIES]
-    return [_values.clip(_id_text(word), _MAX_CHARS) for word in words]
+    words = [tags] if isinstance(tags, str) else list(tags)[:MAX_ENTRIES]
+    return [_values.clip(_id_text(word), MAX_CHARS) for word in words]
 
 
 def _split_prompt(prompt: Prompt | None) -> tuple[object, object]:
@@ -163,10 +168,16 @@ def _merged(outer: Stamp | None, inner: Mapping[str, _values.Attribute]) -> dict
     if names.PROMPT_NAME in inner and names.PROMPT_VERSION not in inner:
         # A version belongs to its own prompt only.
         merged.pop(names.PROMPT_VERSION, None)
+    if names.PROMPT_NAME in inner:
+        merged = {key: value for key, value in merged.items() if key in inner or not _is_of_prompt(key)}
     tags = [*_tags(outer.attributes), *_tags(inner)]
     if tags:
         merged[names.TAGS] = list(dict.fromkeys(tags))
     return merged
+
+
+def _is_of_prompt(key: str) -> bool:
+    return key == names.PROMPT_TEMPLATE or key.startswith(names.PROMPT_VARIABLE_PREFIX)
 
 
 def _tags(attributes: Mapping[str, _values.Attribute]) -> list[str]:

@@ -6,32 +6,31 @@ Order: argument of `gnomon.init`, then ``GNOMON_*``, then the standard ``OTEL_*`
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+from gnomon._settings_parse import (
+    Source,
+    as_given,
+    at_least,
+    one_of,
+    parse_bool,
+    parse_headers,
+    parse_instrument,
+    parse_protocol,
+    parse_seconds,
+    parse_secret,
+    parse_share,
+    parse_text,
+    parse_url,
+)
 
 CaptureContent = Literal["all", "redacted", "none"]
 Compression = Literal["gzip", "none"]
+Protocol = Literal["http", "grpc"]
 TRACES_PATH: Final = "/v1/traces"
 FEEDBACK_PATH: Final = "/v1/feedback"
+GRPC_ENDPOINT: Final = "http://127.0.0.1:4317"
 AUTO: Final = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One environment variable a setting may come from.
-
-    ``key`` picks one entry of a ``key=value,…`` list; ``inverted`` negates a boolean.
-    """
-
-    variable: str
-    key: str = ""
-    inverted: bool = False
-
-    def read(self, environ: Mapping[str, str]) -> str | None:
-        """Return the text found, or None when it is absent or blank."""
-        text = environ.get(self.variable, "").strip()
-        if self.key:
-            text = parse_pairs(text).get(self.key, "")
-        return (str(not parse_bool(text)) if self.inverted else text) if text else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,10 @@ class Settings:
     headers: Mapping[str, str]
     capture_content: CaptureContent
     mask: object
+    sample: float
+    baggage: bool
+    protocol: Protocol
+    feedback_endpoint: str
     instrument: tuple[str, ...]
     enabled: bool
     export_all_spans: bool
@@ -84,101 +87,7 @@ class Settings:
     @property
     def feedback_url(self) -> str:
         """Where scores are posted."""
-        return self.endpoint + FEEDBACK_PATH
-
-
-def parse_pairs(text: str) -> dict[str, str]:
-    """Parse ``a=1,b=two%20words`` as OpenTelemetry writes headers and resource attributes."""
-    pairs = (pair.partition("=") for pair in text.split(",") if "=" in pair)
-    return {unquote(key.strip()): unquote(value.strip()) for key, _, value in pairs}
-
-
-def parse_bool(value: object) -> bool:
-    """Parse a boolean; raises ValueError for anything else than true/false words."""
-    word = str(value).strip().lower()
-    if word in ("true", "1", "yes", "on"):
-        return True
-    if word in ("false", "0", "no", "off"):
-        return False
-    raise ValueError("must be true or false")
-
-
-def _parse_text(value: object) -> str | None:
-    text = str(value).strip()
-    return text or None
-
-
-def _as_given(value: object) -> object:
-    return value
-
-
-def _parse_secret(value: object) -> str | None:
-    text = _parse_text(value)
-    if text and not (text.isascii() and text.isprintable()):
-        raise ValueError("must be printable ASCII without line breaks")
-    return text
-
-
-def _parse_url(value: object) -> str:
-    url = str(value).strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be a URL such as http://127.0.0.1:4318")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user or password: use GNOMON_API_KEY or GNOMON_HEADERS")
-    if parts.port == 0:
-        raise ValueError("has port 0")
-    return url
-
-
-def _parse_headers(value: object) -> dict[str, str]:
-    pairs = dict(value) if isinstance(value, Mapping) else parse_pairs(str(value))
-    if any(_parse_secret(f"{name}={content}") is None for name, content in pairs.items()):
-        raise ValueError("must be name=value pairs separated by commas")
-    return {str(name): str(content) for name, content in pairs.items()}
-
-
-def _parse_instrument(value: object) -> tuple[str, ...]:
-    if value is False:
-        return ()
-    words = value.split(",") if isinstance(value, str) else value
-    if not isinstance(words, list | tuple | set | frozenset):
-        raise ValueError('must be "auto", "none" or a list of library names such as openai')
-    names = tuple(str(word).strip().lower() for word in words if str(word).strip())
-    return () if names == ("none",) else names
-
-
-def _one_of(*choices: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        word = str(value).strip().lower()
-        if word not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return word
-
-    return parse
-
-
-def _at_least(minimum: int) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise ValueError(f"must be a whole number of at least {minimum}") from None
-        if number < minimum:
-            raise ValueError(f"must be at least {minimum}")
-        return number
-
-    return parse
-
-
-def _parse_seconds(value: object) -> float:
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        raise ValueError("must be a number of seconds") from None
-    if not 0 <= seconds < 86_400:
-        raise ValueError("must be between 0 and 86400 seconds")
-    return seconds
+        return self.feedback_endpoint + FEEDBACK_PATH
 
 
 def _env(*names: str) -> tuple[Source, ...]:
@@ -195,7 +104,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "text",
         None,
         _env("GNOMON_SERVICE_NAME", "OTEL_SERVICE_NAME") + _resource("service.name"),
-        _parse_text,
+        parse_text,
         "Name of the service, the first thing every chart is filtered by. "
         "Without one OpenTelemetry says `unknown_service:python`.",
     ),
@@ -204,7 +113,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "text",
         None,
         _env("GNOMON_ENVIRONMENT") + _resource("deployment.environment.name", "deployment.environment"),
-        _parse_text,
+        parse_text,
         "Deployment environment, such as `production` or `staging`.",
     ),
     Setting(
@@ -212,7 +121,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "text",
         None,
         _env("GNOMON_RELEASE") + _resource("service.version"),
-        _parse_text,
+        parse_text,
         "Version of the service: a release number or a commit.",
     ),
     Setting(
@@ -220,7 +129,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "URL",
         "http://127.0.0.1:4318",
         _env("GNOMON_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-        _parse_url,
+        parse_url,
         "Base URL of the Gnomon collector; `/v1/traces` and `/v1/feedback` are added to it.",
     ),
     Setting(
@@ -228,7 +137,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "text",
         None,
         _env("GNOMON_API_KEY"),
-        _parse_secret,
+        parse_secret,
         "Key with the ingest scope (`gnomon keys create`), sent as `Authorization: Bearer`. "
         "It decides which project the data belongs to.",
     ),
@@ -237,7 +146,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "name=value,…",
         {},
         _env("GNOMON_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
-        _parse_headers,
+        parse_headers,
         "Further request headers. Those of `OTEL_*` are sent only when the endpoint is not set for Gnomon "
         "apart, so that another vendor's key never goes to Gnomon's collector.",
     ),
@@ -246,7 +155,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "all | redacted | none",
         "all",
         _env("GNOMON_CAPTURE_CONTENT"),
-        _one_of("all", "redacted", "none"),
+        one_of("all", "redacted", "none"),
         "Whether prompts, answers, arguments and results are recorded as they are, recorded with personal "
         "data masked, or left out but for their figures.",
         # Someone who tried to limit what is recorded must not end up recording everything.
@@ -257,16 +166,52 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "gnomon.Masking | words | function",
         None,
         _env("GNOMON_MASK"),
-        _as_given,
+        as_given,
         "What to mask in every text before it leaves the process: see [masking](masking.md). From the "
         "environment: classes and options such as `email,phone,pseudonyms`, or `all`.",
+    ),
+    Setting(
+        "sample",
+        "0 to 1",
+        1.0,
+        _env("GNOMON_SAMPLE"),
+        parse_share,
+        "Share of traces that is sent, chosen by trace id: services with the same share keep the same "
+        "traces. Counts and costs are those of what was sent.",
+    ),
+    Setting(
+        "baggage",
+        "true | false",
+        False,
+        _env("GNOMON_BAGGAGE"),
+        parse_bool,
+        "Hand the session (user, company, session, tags, metadata) to the services that are called, and take "
+        "it over from callers, as OpenTelemetry baggage. It goes to every host that is called, third parties "
+        "too.",
+    ),
+    Setting(
+        "protocol",
+        "http | grpc",
+        "http",
+        _env("GNOMON_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        parse_protocol,
+        "How spans are sent: OTLP over HTTP (port 4318), or over gRPC (port 4317, `gnomon[grpc]`).",
+    ),
+    Setting(
+        "feedback_endpoint",
+        "URL",
+        None,
+        _env("GNOMON_FEEDBACK_ENDPOINT"),
+        parse_url,
+        "Base URL feedback is posted to over HTTP, where that is not `endpoint`. "
+        "With gRPC it is port 4318 of the same host when not set.",
     ),
     Setting(
         "instrument",
         "auto | none | list",
         (AUTO,),
         _env("GNOMON_INSTRUMENT"),
-        _parse_instrument,
+        parse_instrument,
         "Which libraries to instrument: every installed GenAI instrumentor, none, or those named.",
     ),
     Setting(
@@ -290,7 +235,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "bytes",
         32 * 1024 * 1024,
         _env("GNOMON_QUEUE_BYTES"),
-        _at_least(64 * 1024),
+        at_least(64 * 1024),
         "Memory that unsent spans may take. Beyond it new spans are dropped and counted.",
     ),
     Setting(
@@ -298,7 +243,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "count",
         50_000,
         _env("GNOMON_QUEUE_SPANS"),
-        _at_least(1),
+        at_least(1),
         "How many unsent spans are kept at most.",
     ),
     Setting(
@@ -306,7 +251,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "bytes",
         4_000_000,
         _env("GNOMON_MAX_EXPORT_BYTES"),
-        _at_least(16 * 1024),
+        at_least(16 * 1024),
         "Size of one request before compression. Lower it when a proxy answers 413.",
     ),
     Setting(
@@ -314,7 +259,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "characters",
         262_144,
         _env("GNOMON_MAX_VALUE_CHARS"),
-        _at_least(256),
+        at_least(256),
         "How much of one captured argument list or result is kept.",
     ),
     Setting(
@@ -322,7 +267,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "seconds",
         0.5,
         _env("GNOMON_EXPORT_INTERVAL_S"),
-        _parse_seconds,
+        parse_seconds,
         "How long finished spans wait for company before they are sent.",
     ),
     Setting(
@@ -330,7 +275,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "seconds",
         10.0,
         _env("GNOMON_REQUEST_TIMEOUT_S"),
-        _parse_seconds,
+        parse_seconds,
         "How long one request may wait for the collector. It runs in the background.",
     ),
     Setting(
@@ -338,7 +283,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "seconds",
         2.0,
         _env("GNOMON_EXIT_TIMEOUT_S"),
-        _parse_seconds,
+        parse_seconds,
         "How long the end of the process may be delayed to send what is left.",
     ),
     Setting(
@@ -346,7 +291,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "gzip | none",
         "gzip",
         _env("GNOMON_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"),
-        _one_of("gzip", "none"),
+        one_of("gzip", "none"),
         "Compression of request bodies.",
     ),
     Setting(
@@ -358,7 +303,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
             "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
             "OTEL_EXPORTER_OTLP_CERTIFICATE",
         ),
-        _parse_text,
+        parse_text,
         "PEM file with the authority that signed the collector's certificate.",
     ),
 )
@@ -411,11 +356,25 @@ def resolve(arguments: Mapping[str, object], environ: Mapping[str, str]) -> tupl
     found = {setting.name: _find(setting, arguments, environ) for setting in SETTINGS}
     values = {name: item.value for name, item in found.items()}
     values["endpoint"], values["traces_path"] = _split_traces_path(found["endpoint"])
-    if _is_others_header(found):
+    if _is_others(found, "headers"):
         values["headers"] = {}
+    if _is_others(found, "protocol"):
+        values["protocol"] = "http"
+    if values["protocol"] == "grpc" and not found["endpoint"].variable:
+        values["endpoint"] = GRPC_ENDPOINT
+    values["feedback_endpoint"] = values["feedback_endpoint"] or _feedback_endpoint(values)
     problems = [item.problem for item in found.values() if item.problem]
     given = frozenset(name for name, item in found.items() if item.variable and "OTEL_" not in item.variable)
-    return Settings(**values, given=given), problems + _protocol_problems(found["endpoint"].variable, environ)
+    return Settings(**values, given=given), problems
+
+
+def _feedback_endpoint(values: Mapping[str, Any]) -> str:
+    endpoint: str = values["endpoint"]
+    if values["protocol"] == "http":
+        return endpoint
+    parts = urlsplit(endpoint)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:4318"
 
 
 def _split_traces_path(endpoint: _Found) -> tuple[str, str]:
@@ -429,16 +388,7 @@ def _split_traces_path(endpoint: _Found) -> tuple[str, str]:
     return url, TRACES_PATH
 
 
-def _is_others_header(found: Mapping[str, _Found]) -> bool:
-    endpoint, headers = found["endpoint"].variable, found["headers"].variable
-    return headers.startswith("OTEL_") and bool(endpoint) and not endpoint.startswith("OTEL_")
-
-
-def _protocol_problems(endpoint_variable: str, environ: Mapping[str, str]) -> list[str]:
-    protocol = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
-    if protocol == "grpc" and endpoint_variable.startswith("OTEL_"):
-        return [
-            f"{endpoint_variable} is meant for gRPC (OTEL_EXPORTER_OTLP_PROTOCOL=grpc), Gnomon sends OTLP "
-            "over HTTP: set GNOMON_ENDPOINT to the collector's HTTP address"
-        ]
-    return []
+def _is_others(found: Mapping[str, _Found], name: str) -> bool:
+    """Whether a setting is from ``OTEL_*`` while the endpoint was set for Gnomon apart: it is for others."""
+    endpoint, other = found["endpoint"].variable, found[name].variable
+    return other.startswith("OTEL_") and bool(endpoint) and not endpoint.startswith("OTEL_")

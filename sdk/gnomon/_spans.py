@@ -41,9 +41,11 @@ _SCOPES: Final = (
 )
 # A session stamps these on every span inside it, HTTP spans too: they say nothing about the span.
 _STAMPED: Final = frozenset(
-    {names.CONVERSATION_ID, names.PROMPT_NAME, names.PROMPT_VERSION, names.COMPANY_ID, names.TAGS}
+    {names.CONVERSATION_ID, names.COMPANY_ID, names.TAGS}
+    | {names.PROMPT_NAME, names.PROMPT_VERSION, names.PROMPT_TEMPLATE}
     | {names.ATTEMPT, names.FALLBACK_OF, names.FALLBACK_REASON}
 )
+_STAMPED_PREFIXES: Final = (names.METADATA_PREFIX, names.PROMPT_VARIABLE_PREFIX)
 _SPAN_BYTES: Final = 3_000
 """What an empty span of the OpenTelemetry SDK holds in memory: contexts, locks, containers."""
 _VALUE_BYTES: Final = 120
@@ -60,7 +62,7 @@ def is_genai(span: ReadableSpan) -> bool:
 
 
 def _says_genai(key: str) -> bool:
-    return key.startswith(_PREFIXES) and key not in _STAMPED and not key.startswith(names.METADATA_PREFIX)
+    return key.startswith(_PREFIXES) and key not in _STAMPED and not key.startswith(_STAMPED_PREFIXES)
 
 
 def estimate_bytes(span: ReadableSpan) -> int:

@@ -128,6 +128,25 @@ class HttpTransport:
         return self._proxy.headers if self._proxy and plain_proxy else {}
 
 
+class SplitTransport:
+    """Sends spans one way and feedback another: gRPC has no method for it."""
+
+    def __init__(self, traces_path: str, traces: Transport, others: Transport) -> None:
+        self._traces_path = traces_path
+        self._traces = traces
+        self._others = others
+
+    def post(self, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Response:
+        """Send one request by its path."""
+        chosen = self._traces if path == self._traces_path else self._others
+        return chosen.post(path, body, headers, timeout_s)
+
+    def abort(self) -> None:
+        """Make requests that are under way in another thread fail now."""
+        self._traces.abort()
+        self._others.abort()
+
+
 def _tls_context(certificate_file: str | None) -> ssl.SSLContext:
     if certificate_file or _has_certificate_store():
         return ssl.create_default_context(cafile=certificate_file)

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from gnomon._fixed import Fixed, use_ids
 from gnomon._outbox import Score
 from gnomon._runtime import runtime
 from gnomon._spans import estimate_bytes
@@ -71,20 +74,25 @@ class Captured:
 
 
 @contextmanager
-def capture(**settings: object) -> Iterator[Captured]:
+def capture(*, fixed: bool = False, **settings: object) -> Iterator[Captured]:
     """Record into a list inside the block; what would be swallowed in production raises.
 
     A Gnomon that was running is stopped first and stays stopped afterwards.
 
     Args:
+        fixed: the clock starts at 2026-01-01 00:00:00 UTC and is 1 ms later each time it is asked; trace
+            and span ids are 1, 2, 3, … Spans are then the same in every run, for snapshots.
         settings: as for `gnomon.init`.
     """
     runtime.stop(0.0)
     captured = Captured()
+    ids = getattr(trace.get_tracer_provider(), "id_generator", None) or RandomIdGenerator()
     was_raising, runtime.guard.raising = runtime.guard.raising, True
     try:
-        runtime.start(settings, captured)
+        runtime.start(settings, captured, Fixed() if fixed else None)
         yield captured
     finally:
         runtime.stop(0.0)
+        if fixed:
+            use_ids(trace.get_tracer_provider(), ids)
         runtime.guard.raising = was_raising

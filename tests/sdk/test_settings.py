@@ -148,13 +148,24 @@ def test_a_mistyped_wish_for_privacy_records_nothing() -> None:
     assert "must be one of all, redacted, none" in problems[0]
 
 
-def test_a_grpc_endpoint_of_otel_is_pointed_out() -> None:
-    _, problems = problems_of(
+def test_grpc_is_taken_from_otel_with_its_endpoint() -> None:
+    settings = settings_of(
         {}, OTEL_EXPORTER_OTLP_ENDPOINT="http://c:4317", OTEL_EXPORTER_OTLP_PROTOCOL="grpc"
     )
-    assert "GNOMON_ENDPOINT" in problems[0]
-    _, problems = problems_of({"endpoint": "http://c"}, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
-    assert problems == []
+    assert (settings.protocol, settings.endpoint) == ("grpc", "http://c:4317")
+    assert settings.feedback_url == "http://c:4318/v1/feedback"
+
+
+def test_otels_protocol_is_for_others_when_gnomon_has_an_endpoint_of_its_own() -> None:
+    settings = settings_of({"endpoint": "http://c"}, OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    assert settings.protocol == "http"
+    assert settings_of({}, OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf").protocol == "http"
+
+
+def test_grpc_has_its_own_port() -> None:
+    assert settings_of({"protocol": "grpc"}).endpoint == "http://127.0.0.1:4317"
+    given = settings_of({"protocol": "grpc", "endpoint": "https://[::1]:9", "feedback_endpoint": "https://f"})
+    assert (given.endpoint, given.feedback_url) == ("https://[::1]:9", "https://f/v1/feedback")
 
 
 def test_given_are_the_names_said_to_gnomon_itself() -> None:

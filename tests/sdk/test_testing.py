@@ -40,3 +40,26 @@ def test_raising_ends_with_the_block() -> None:
     with testing.capture():
         pass
     assert gnomon.feedback(7, trace_id="1" * 32)
+
+
+def record_two() -> list[tuple[object, ...]]:
+    with testing.capture(fixed=True) as captured, gnomon.span("outer") as outer, gnomon.span("inner"):
+        assert outer.trace_id == f"{1:032x}"
+    return [(s.name, s.context and s.context.span_id, s.start_time, s.end_time) for s in captured.spans]
+
+
+def test_fixed_spans_are_the_same_in_every_run() -> None:
+    first = record_two()
+    assert first == record_two()
+    assert first[0] == ("inner", 2, 1767225600001000000, 1767225600002000000)
+    with testing.capture(), gnomon.span("random again") as span:
+        assert span.trace_id is not None and span.trace_id != f"{1:032x}"
+
+
+pytest_plugins = ["gnomon.pytest_plugin"]
+
+
+def test_the_fixture_captures(gnomon_captured: testing.Captured) -> None:
+    with gnomon.span("seen"):
+        pass
+    assert gnomon_captured.span("seen").start_time == 1767225600000000000
