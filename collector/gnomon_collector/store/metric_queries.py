@@ -6,8 +6,8 @@ the aggregate of the metric is taken per window and group.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import floor, log2
 from typing import Final, TypeAlias
@@ -16,14 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.metric_facts import Ask as Ask
+from gnomon_collector.store.metric_facts import Key as Key
+from gnomon_collector.store.metric_facts import Window as Window
+from gnomon_collector.store.metric_facts import fact_rows
 from gnomon_collector.store.queries.cells import as_time
 from gnomon_schemas.metrics import (
     BUCKETS,
     BUCKETS_PER_OCTAVE,
-    CALL_FACTS,
     Highest,
     Mean,
-    Metric,
     Quantile,
     Rate,
     Source,
@@ -34,61 +36,10 @@ from gnomon_schemas.metrics import (
 )
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-Key: TypeAlias = tuple[str, ...]
-"""Project, then the values of the dimensions that are grouped by."""
-
 MOST_GROUPS: Final = 50_000
 _HOUR_S: Final = 3600
 _HOURLY_FROM_S: Final = 6 * _HOUR_S
 """Windows from here on are read from the hourly rollup, their start widened to the hour."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """What to compute.
-
-    Attributes:
-        projects: at least one
-        metric: a name of the catalogue
-        filter: dimension → values of which one must match
-        group_by: dimensions
-        ranks: SQL of the ranks that bound a quantile, see `gnomon_schemas.metrics.rank_sql`
-        slower_than_ms: compute the share of calls slower than this instead of the metric's own figure
-        by_second: the windows do not begin and end with whole minutes
-    """
-
-    projects: tuple[str, ...]
-    metric: str
-    filter: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    group_by: tuple[str, ...] = ()
-    ranks: tuple[str, str] | None = None
-    slower_than_ms: float | None = None
-    by_second: bool = False
-
-    @property
-    def source(self) -> Source:
-        """The kind of facts that it is read from.
-
-        Raises:
-            ValueError: the metric cannot be grouped or filtered so
-        """
-        found = metric(self.metric)
-        dimensions = tuple(dict.fromkeys((*self.group_by, *self.filter)))
-        source = found.source_for(dimensions)
-        return "calls" if self.by_second and source == "rollup" else source
-
-
-@dataclass(frozen=True)
-class Window:
-    """A span of time: `start` inclusive, `end` exclusive, UTC."""
-
-    start: datetime
-    end: datetime
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return (self.end - self.start).total_seconds()
 
 
 @dataclass(frozen=True)
@@ -176,7 +127,7 @@ def windows_query(ask: Ask, windows: Sequence[Window], is_hourly: bool) -> tuple
     """Return SQL and parameters of rows (window, project, dimensions, first, second, low, high)."""
     starts = [_floor_hour(one.start) if is_hourly else one.start for one in windows]
     ends = [one.end for one in windows]
-    facts, parameters = _facts(
+    facts, parameters = fact_rows(
         ask, min(starts), max(ends), "calls_per_hour" if is_hourly else "calls_per_minute"
     )
     groups = ", ".join(("project", *ask.group_by))
@@ -199,7 +150,7 @@ def series_query(
 ) -> tuple[str, dict[str, object]]:
     """Return SQL and parameters of rows (end of window, project, dimensions, first, second, low, high)."""
     table = "calls_per_hour" if step_s % _HOUR_S == 0 else "calls_per_minute"
-    facts, parameters = _facts(ask, span.start - timedelta(seconds=window_s - step_s), span.end, table)
+    facts, parameters = fact_rows(ask, span.start - timedelta(seconds=window_s - step_s), span.end, table)
     columns = ("project", *ask.group_by)
     conditions = []
     if groups is not None:
@@ -299,102 +250,6 @@ def _slower(limit_ms: float, source: Source) -> str:
     return f"arraySum(arraySlice(latency_buckets, {bucket + 1})) + {above:.6f} * latency_buckets[{bucket}]"
 
 
-# --- facts --------------------------------------------------------------------------------------
-
-
-def _facts(ask: Ask, start: datetime, end: datetime, table: str) -> tuple[str, dict[str, object]]:
-    """SQL of fact rows: project, time, the dimensions asked for, and the columns of the metric's form."""
-    found = metric(ask.metric)
-    parameters: dict[str, object] = {"projects": list(ask.projects), "facts_start": start, "facts_end": end}
-    conditions = []
-    for place, (dimension, values) in enumerate(ask.filter.items()):
-        if dimension not in found.dimensions:
-            raise ValueError(f"{found.name} cannot be filtered by {dimension!r}.")
-        conditions.append(f"{dimension} IN {{filter_{place}:Array(String)}}")
-        parameters[f"filter_{place}"] = list(values)
-    also = "".join(f" AND {one}" for one in conditions)
-    build = {
-        "rollup": _rollup_facts,
-        "calls": _call_facts,
-        "scores": _score_facts,
-        "drift": _drift_facts,
-        "queue": _queue_facts,
-    }
-    return build[ask.source](found, tuple(ask.group_by), also, table, parameters), parameters
-
-
-_IN_TIME: Final = (
-    "project IN {projects:Array(String)} AND {time} >= {facts_start:DateTime64(3, 'UTC')}"
-    " AND {time} < {facts_end:DateTime64(3, 'UTC')}"
-)
-
-
-def _within(time: str) -> str:
-    return _IN_TIME.replace("{time}", time)
-
-
-def _rollup_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
-    return f"SELECT * FROM {table} FINAL WHERE {_within('time')} AND calls > 0{also}"  # noqa: S608
-
-
-def _call_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
-    needed = [name for name in CALL_FACTS if name in {"time", "calls"} or name in _names_of(found)]
-    inner = ", ".join(f"{CALL_FACTS[name]} AS fact_{name}" for name in needed)
-    outer = ", ".join(f"fact_{name} AS {name}" for name in needed)
-    labels = dict.fromkeys(("project", *groups, *(_LABELS_OF_FORMS & set(_names_of(found)))))
-    # two steps, so that no name means the column in one expression and the fact in the next
-    return (
-        f"SELECT {', '.join(labels)}, {outer} FROM (SELECT {', '.join(labels)}, {inner}"  # noqa: S608
-        f" FROM calls WHERE {_within('start_time')}{also})"
-    )
-
-
-_LABELS_OF_FORMS: Final = {"status", "cache_status", "fallback_of"}
-
-
-def _names_of(found: Metric) -> set[str]:
-    """The names in the expressions of a form."""
-    match found.form:
-        case Sum(expression) | Highest(expression):
-            text = expression
-        case Quantile(expression=expression):
-            text = f"{expression} duration_ms"
-        case Rate(numerator, denominator) | Mean(numerator, denominator):
-            text = f"{numerator} {denominator}"
-    return set("".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split())
-
-
-def _score_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
-    named = ""
-    if found.parameter:
-        named = " AND name = {score_name:String}"
-        parameters["score_name"] = found.parameter
-    return (
-        "SELECT project, created_at AS time, source, author, evaluator_version, label, value,"  # noqa: S608
-        f" inclusion_probability FROM scores FINAL WHERE {_within('created_at')}{named}{also}"
-    )
-
-
-def _drift_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
-    parameters["drift_metric"] = found.parameter
-    return (
-        "SELECT project, time, service_name, model, prompt_name, prompt_version, value"  # noqa: S608
-        f" FROM drift_results FINAL WHERE {_within('time')} AND metric = {{drift_metric:String}}"
-        f" AND state != 'not_enough_data'{also}"
-    )
-
-
-def _queue_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
-    # What waits, waits now: it belongs to every window.
-    return (
-        "SELECT project, subtractSeconds({facts_end:DateTime64(3, 'UTC')}, 1) AS time,"
-        " dateDiff('second', greatest(planned_at, not_before), {facts_end:DateTime64(3, 'UTC')}) AS waiting_s"
-        " FROM judge_tasks FINAL WHERE project IN {projects:Array(String)} AND state = 'waiting'"
-        " AND planned_at >= {facts_start:DateTime64(3, 'UTC')} - INTERVAL 7 DAY"
-        " AND planned_at < {facts_end:DateTime64(3, 'UTC')}"
-    )
-
-
 def active_projects(store: Store, since: datetime) -> tuple[str, ...]:
     """Return the projects with calls since then, by name."""
     rows = store.query(
@@ -403,3 +258,16 @@ def active_projects(store: Store, since: datetime) -> tuple[str, ...]:
         {"since": since},
     ).rows
     return tuple(str(row[0]) for row in rows)
+
+
+def largest_groups(store: Store, ask: Ask, span: Window, limit: int) -> tuple[list[Key], int]:
+    """Return the groups with most calls, largest first, and how many groups there are."""
+    facts, parameters = fact_rows(ask, _floor_hour(span.start), span.end, "calls_per_hour")
+    columns = ", ".join(("project", *ask.group_by))
+    rows = store.query(
+        f"SELECT {columns}, count() OVER () FROM ({facts}) GROUP BY {columns}"  # noqa: S608
+        f" ORDER BY sum(calls) DESC LIMIT {int(limit)}",
+        parameters,
+    ).rows
+    keys = [tuple(str(cell) for cell in row[:-1]) for row in rows]
+    return keys, int(str(rows[0][-1])) if rows else 0

@@ -1,0 +1,208 @@
+"""What a rule would have done over the last weeks, before it is saved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from gnomon_collector.alerts.model import Absence, BurnRate, Change, Rule, Spike
+from gnomon_collector.alerts.replay import Past, Replay, floor_to, regular, replay
+from gnomon_collector.alerts.watch import ask_for, hourly, labels_of
+from gnomon_collector.errors import BadRequest
+from gnomon_collector.store.engine import Store
+from gnomon_collector.store.metric_queries import Ask, Key, Series, Window, largest_groups, read_series
+
+MOST_GROUPS = 12
+"""Only the largest label sets are tried; a preview says how many there are."""
+
+_LONGEST_STEP_S = 300
+_SHORT = timedelta(minutes=15)
+_MOST_POINTS = 600
+
+
+@dataclass(frozen=True)
+class GroupPreview:
+    """One label set: its values, and what would have fired."""
+
+    labels: dict[str, str]
+    times: list[datetime]
+    values: list[float | None]
+    limits: list[float | None]
+    result: Replay
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a rule would have done.
+
+    Attributes:
+        step_s: seconds between two evaluations of the preview; the real one looks every minute
+        groups: the largest label sets, those that would have fired most first
+        all_groups: how many label sets there are
+    """
+
+    rule: Rule
+    start: datetime
+    end: datetime
+    step_s: int
+    groups: list[GroupPreview]
+    all_groups: int
+
+    @property
+    def firings(self) -> int:
+        """How often it would have fired."""
+        return sum(len(one.result.fired) for one in self.groups)
+
+    @property
+    def per_week(self) -> float:
+        """Firings a week."""
+        return self.firings * 7 * 86_400 / (self.end - self.start).total_seconds()
+
+    @property
+    def noise(self) -> float | None:
+        """Share of firings that were over within 15 minutes: most would have woken somebody in vain."""
+        ended = [fired for one in self.groups for fired in one.result.fired if fired.ended is not None]
+        if not ended:
+            return None
+        return sum(fired.ended - fired.began < _SHORT for fired in ended if fired.ended) / len(ended)
+
+
+def preview(store: Store, rule: Rule, project: str, now: datetime, days: int = 30) -> Preview:
+    """Return what a rule would have done in a project over the last `days`.
+
+    Raises:
+        BadRequest: its metric has no past to try it on
+        StoreError: the database does not answer
+    """
+    if rule.definition.sources[0] not in ("rollup", "calls"):
+        raise BadRequest(f"{rule.metric} cannot be previewed: it is not made of calls.")
+    step_s = preview_step_s(rule)
+    end = floor_to(now, step_s)
+    span = Window(end - timedelta(days=days), end)
+    ask = (
+        replace(ask_for(rule, (project,)), ranks=None) if rule.confidence == 0 else ask_for(rule, (project,))
+    )
+    groups, total = largest_groups(store, ask, Window(span.start, end), MOST_GROUPS)
+    found = _of_groups(store, rule, ask, span, step_s, groups) if groups else []
+    found.sort(key=lambda one: -len(one.result.fired))
+    return Preview(rule, span.start, end, step_s, found, total)
+
+
+def preview_step_s(rule: Rule) -> int:
+    """Return how often a preview looks: coarser than the real evaluation, so that it answers in seconds."""
+    if isinstance(rule.condition, BurnRate):
+        return _LONGEST_STEP_S
+    whole_minutes_s = max(60, int(rule.window // 60) * 60)
+    if whole_minutes_s <= _LONGEST_STEP_S:
+        return whole_minutes_s
+    return math.gcd(whole_minutes_s, _LONGEST_STEP_S)
+
+
+def as_json(found: Preview) -> dict[str, Any]:
+    """Return a preview as values for JSON."""
+    return {
+        "rule": found.rule.name,
+        "start": found.start.isoformat(),
+        "end": found.end.isoformat(),
+        "step_s": found.step_s,
+        "groups_tried": len(found.groups),
+        "groups": found.all_groups,
+        "firings": found.firings,
+        "firings_per_week": round(found.per_week, 2),
+        "noise": found.noise,
+        "fired": [
+            {
+                "labels": one.labels,
+                "began": fired.began.isoformat(),
+                "ended": fired.ended.isoformat() if fired.ended else None,
+                "peak": fired.peak,
+            }
+            for one in found.groups
+            for fired in one.result.fired
+        ],
+    }
+
+
+def _of_groups(
+    store: Store, rule: Rule, ask: Ask, span: Window, step_s: int, groups: Sequence[Key]
+) -> list[GroupPreview]:
+    before = _earlier(rule, step_s)
+    window_s = step_s if isinstance(rule.condition, BurnRate) else max(step_s, int(rule.window // 60 * 60))
+    grown = Window(span.start - before, span.end)
+    series = read_series(store, ask, grown, step_s=step_s, window_s=window_s, groups=groups)
+    hours = _hours(store, rule, ask, span, groups)
+    return [
+        _group(rule, key, series.get(key), hours.get(key), grown, before, step_s)
+        for key in groups
+        if key in series
+    ]
+
+
+def _group(
+    rule: Rule,
+    key: Key,
+    series: Series | None,
+    past_hours: tuple[Series, Window] | None,
+    grown: Window,
+    before: timedelta,
+    step_s: int,
+) -> GroupPreview:
+    first = grown.start + timedelta(seconds=step_s)
+    size = round(grown.seconds / step_s)
+    assert series is not None
+    readings = regular(series.times, series.readings, first, step_s, size)
+    hourly_values = hourly(rule, *past_hours) if past_hours else None
+    past = Past(first, step_s, readings, hourly_values)
+    return _trimmed(rule, key, past, replay(rule, past), round(before.total_seconds() / step_s))
+
+
+def _trimmed(rule: Rule, key: Key, past: Past, found: Replay, skipped: int) -> GroupPreview:
+    """The part that was asked for, thinned for drawing: of several points the furthest one is kept."""
+    size = len(found.figures.value)
+    stride = max(1, -(-(size - skipped) // _MOST_POINTS))
+    starts = range(skipped, size, stride)
+    places = [_furthest(rule, found, place, min(size, place + stride)) for place in starts]
+    start = past.time(skipped)
+    return GroupPreview(
+        dict(labels_of(rule, key)),
+        [past.time(place) for place in places],
+        [_finite(found.figures.value[place]) for place in places],
+        [_finite(found.judged.limit[place]) for place in places],
+        replace(found, fired=[one for one in found.fired if one.began >= start]),
+    )
+
+
+def _furthest(rule: Rule, found: Replay, start: int, end: int) -> int:
+    known = [place for place in range(start, end) if math.isfinite(found.figures.value[place])]
+    if not known:
+        return start
+    pick = max if rule.is_upward else min
+    return pick(known, key=lambda place: float(found.figures.value[place]))
+
+
+def _hours(
+    store: Store, rule: Rule, ask: Ask, span: Window, groups: Sequence[Key]
+) -> dict[Key, tuple[Series, Window]]:
+    if not isinstance(rule.condition, Spike | Absence):
+        return {}
+    start = floor_to(span.start, 3600) - timedelta(days=rule.condition.days, hours=2)
+    hours = Window(start, floor_to(span.end, 3600))
+    found = read_series(store, ask, hours, step_s=3600, window_s=3600, groups=groups)
+    return {key: (one, hours) for key, one in found.items()}
+
+
+def _earlier(rule: Rule, step_s: int) -> timedelta:
+    """How much before the stretch has to be read, so that its first point can be judged."""
+    condition = rule.condition
+    if isinstance(condition, BurnRate):
+        return timedelta(seconds=max(pair.long for pair in condition.pairs))
+    if isinstance(condition, Change):
+        return condition.offset or timedelta(seconds=math.ceil(rule.window / step_s) * step_s)
+    return timedelta()
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,190 @@
+"""A rule over a stretch of the past: what it would have done. Pure; judged as in the real evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from gnomon_collector.alerts.baseline import Hourly, Normal, normal_at
+from gnomon_collector.alerts.conditions import (
+    Judged,
+    Verdict,
+    judge_absence,
+    judge_burn,
+    judge_change,
+    judge_spike,
+    judge_threshold,
+)
+from gnomon_collector.alerts.figures import Figures, figures_of
+from gnomon_collector.alerts.intervals import Floats
+from gnomon_collector.alerts.model import Absence, BurnRate, Change, Rule, Spike, Threshold
+from gnomon_collector.alerts.states import Look, step
+from gnomon_collector.store.alerts import Instance
+from gnomon_collector.store.metric_queries import Readings
+
+
+@dataclass(frozen=True)
+class Past:
+    """One label set of a rule on a regular grid of time.
+
+    Attributes:
+        first: end of the first window, UTC
+        step_s: seconds between the ends of two windows
+        readings: of the rule's window at each end; for burn rates of the last `step_s` only
+        hourly: values of the hours, from `days` before `first`; for spikes and absence
+    """
+
+    first: datetime
+    step_s: int
+    readings: Readings
+    hourly: Hourly | None = None
+
+    def time(self, place: int) -> datetime:
+        """Return the end of a window."""
+        return self.first + timedelta(seconds=place * self.step_s)
+
+
+@dataclass(frozen=True)
+class Fired:
+    """A firing that would have been. `ended` is None while it lasted at the end of the stretch."""
+
+    began: datetime
+    ended: datetime | None
+    peak: float | None
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a rule would have done on one label set."""
+
+    figures: Figures
+    judged: Judged
+    fired: list[Fired]
+
+
+def replay(rule: Rule, past: Past) -> Replay:
+    """Return what a rule would have done."""
+    figures, judged = _judge(rule, past)
+    return Replay(figures, judged, _firings(rule, past, figures, judged))
+
+
+def _judge(rule: Rule, past: Past) -> tuple[Figures, Judged]:
+    condition = rule.condition
+    if isinstance(condition, BurnRate):
+        return _judge_burn(rule, condition, past)
+    now = figures_of(rule.definition, past.readings, rule.confidence)
+    if isinstance(condition, Threshold):
+        return now, judge_threshold(rule, condition, now)
+    if isinstance(condition, Change):
+        offset_s = condition.offset.total_seconds() if condition.offset else rule.window
+        return now, judge_change(rule, condition, now, _shifted(now, round(offset_s / past.step_s)))
+    normal = _normal(past, condition)
+    if isinstance(condition, Spike):
+        return now, judge_spike(rule, condition, now, normal)
+    return now, judge_absence(rule, condition, now, normal)
+
+
+def _normal(past: Past, condition: Spike | Absence) -> Normal:
+    """What was normal at each point; worked out once an hour."""
+    if past.hourly is None:
+        raise ValueError("a spike or an absence cannot be replayed without the hours before")
+    ends = [past.time(place) for place in range(len(past.readings.first))]
+    hours = [(end - timedelta(microseconds=1)).replace(minute=0, second=0, microsecond=0) for end in ends]
+    different = sorted(set(hours))
+    places = np.searchsorted(
+        np.array([one.timestamp() for one in different]), np.array([one.timestamp() for one in hours])
+    )
+    normal = normal_at(past.hourly, different, condition.days)
+    return Normal(normal.median[places], normal.spread[places], normal.counts[places])
+
+
+def _judge_burn(rule: Rule, condition: BurnRate, past: Past) -> tuple[Figures, Judged]:
+    windows: list[tuple[Figures, Figures]] = []
+    for pair in condition.pairs:
+        long, short = (
+            _bad_share(rule, condition, _rolling(past.readings, max(1, round(length / past.step_s))))
+            for length in (pair.long, pair.short)
+        )
+        windows.append((long, short))
+    return windows[0][1], judge_burn(rule, condition, windows)
+
+
+def _bad_share(rule: Rule, condition: BurnRate, readings: Readings) -> Figures:
+    shares = figures_of(rule.definition, readings, rule.confidence, is_share=True)
+    if condition.latency_ms is not None or rule.definition.better == "less":
+        return shares
+    return Figures(1 - shares.value, 1 - shares.high, 1 - shares.low, shares.samples)
+
+
+def _rolling(readings: Readings, places: int) -> Readings:
+    first, second = (_rolling_sum(one, places) for one in (readings.first, readings.second))
+    return Readings(readings.keys, first, second, readings.low, readings.high)
+
+
+def _rolling_sum(values: Floats, places: int) -> Floats:
+    total = np.concatenate(([0.0], np.cumsum(np.nan_to_num(values))))
+    ends = np.arange(1, len(total))
+    return total[ends] - total[np.maximum(0, ends - places)]
+
+
+def _shifted(figures: Figures, places: int) -> Figures:
+    def shifted(values: Floats, filler: float) -> Floats:
+        head = np.full(min(places, len(values)), filler)
+        return np.concatenate((head, values[: max(0, len(values) - places)]))
+
+    return Figures(
+        shifted(figures.value, np.nan),
+        shifted(figures.low, np.nan),
+        shifted(figures.high, np.nan),
+        shifted(figures.samples, 0.0),
+    )
+
+
+def _firings(rule: Rule, past: Past, figures: Figures, judged: Judged) -> list[Fired]:
+    """Walk the state machine over the stretch, skipping where nothing happens."""
+    one = Instance("", rule.name, {})
+    fired: list[Fired] = []
+    breaches = np.flatnonzero(judged.verdict == Verdict.BREACH)
+    place, size = 0, len(judged.verdict)
+    while place < size:
+        if one.state == "normal":
+            following = np.searchsorted(breaches, place)
+            if following == len(breaches):
+                break
+            place = int(breaches[following])
+        after = step(one, _look(figures, judged, place), rule, past.time(place), past.step_s)
+        if after.is_firing and not one.is_firing:
+            fired.append(Fired(past.time(place), None, after.peak))
+        elif one.is_firing:
+            ended = None if after.is_firing else past.time(place)
+            fired[-1] = Fired(fired[-1].began, ended, after.peak)
+        one, place = after, place + 1
+    return fired
+
+
+def _look(figures: Figures, judged: Judged, place: int) -> Look:
+    value = float(figures.value[place])
+    verdict, known = Verdict(int(judged.verdict[place])), None if np.isnan(value) else value
+    return Look(verdict, known, None, None, float(figures.samples[place]))
+
+
+def regular(
+    times: Sequence[datetime], readings: Readings, first: datetime, step_s: int, size: int
+) -> Readings:
+    """Return readings on a regular grid, zeros where nothing was read."""
+    places = [round((time - first).total_seconds() / step_s) for time in times]
+    kept = [row for row, place in enumerate(places) if 0 <= place < size]
+    columns = []
+    for values in (readings.first, readings.second, readings.low, readings.high):
+        column = np.zeros(size)
+        column[[places[row] for row in kept]] = values[kept]
+        columns.append(column)
+    return Readings([()] * size, *columns)
+
+
+def floor_to(time: datetime, step_s: int) -> datetime:
+    """Return `time` rounded down to a multiple of `step_s` seconds since 1970."""
+    return datetime.fromtimestamp(time.timestamp() // step_s * step_s, UTC)
