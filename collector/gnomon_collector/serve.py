@@ -219,7 +219,12 @@ def _operate(collector: IngestParts, keys: KeyRing) -> Callable[[str, str, Mappi
     def operate(name: str, actor: str, arguments: Mapping[str, Any]) -> object:
         settings = collector.settings
         operator = Operator(
-            collector.store, collector.inbox, settings.data_dir, actor, keys_changed=keys.refresh
+            collector.store,
+            collector.inbox,
+            settings.data_dir,
+            actor,
+            keys_changed=keys.refresh,
+            settings=settings,
         )
         return run_operation(name, operator, arguments)
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gnomon_collector.cli.demo:demo", "Start everything with a simulated LLM service to look at."),
     "serve": ("gnomon_collector.cli.serve:serve", "Run the collector, the dashboard and the jobs."),
     "drift": ("gnomon_collector.cli.drift:drift", "Find what changed in inputs, answers, models and users."),
+    "judge": ("gnomon_collector.cli.judge:judge", "Have answers judged, and see how good they are."),
     "status": ("gnomon_collector.cli.status:status", "Show whether the server runs, and what it holds."),
     "keys": ("gnomon_collector.cli.keys:keys", "Create, list and revoke API keys."),
     "users": ("gnomon_collector.cli.users:users", "Create, list and remove people who may log in."),

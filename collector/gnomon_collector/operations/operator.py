@@ -10,6 +10,7 @@ from typing import Any
 
 from gnomon_collector.errors import StoreUnavailable
 from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.settings import Settings
 from gnomon_collector.store import audit
 from gnomon_collector.store.engine import Store
 
@@ -31,6 +32,7 @@ class Operator:
         actor: user name or key id, for the audit log
         flush: brings some of the inbox to the database; None where a flusher runs anyway
         keys_changed: is called when keys or project settings changed
+        settings: of this process; None where an operation must do without
     """
 
     store: Store
@@ -39,6 +41,7 @@ class Operator:
     actor: str
     flush: Callable[[], int] | None = None
     keys_changed: Callable[[], None] = lambda: None
+    settings: Settings | None = None
 
     def record(
         self, action: str, *, project: str = "", target: str = "", details: Mapping[str, Json] | None = None

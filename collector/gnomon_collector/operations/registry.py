@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError, validate_call
 
 from gnomon_collector.errors import BadRequest
-from gnomon_collector.operations import backup, erasure, people, projects, quarantine
+from gnomon_collector.operations import backup, drift, erasure, judge, people, projects, quarantine
 from gnomon_collector.operations.operator import Json, Operator
 
 OPERATIONS: Final[Mapping[str, Callable[..., Json]]] = {
@@ -29,6 +29,19 @@ OPERATIONS: Final[Mapping[str, Callable[..., Json]]] = {
         projects.set_project,
         projects.list_audit,
         backup.write_backup,
+        drift.drift_report,
+        drift.pin_drift_reference,
+        judge.judge_evaluators,
+        judge.judge_status,
+        judge.judge_estimate,
+        judge.judge_backfill,
+        judge.judge_run,
+        judge.judge_scores,
+        judge.judge_calibrate,
+        judge.judge_golden,
+        judge.judge_compare,
+        judge.judge_pause,
+        judge.judge_retry,
     )
 }
 

@@ -1,9 +1,9 @@
 """Works off the queue: claims tasks, asks the judge, writes verdicts. Any number of workers may share it.
 
-Order of writing: the attempt with the most it may cost, then the call, then the score, the state of the task, the
-outcome of the attempt, and at last its span. Killed anywhere, a worker leaves at most a call paid twice, never two
-verdicts (the score's id is the task's), and never more spent than the budget (an attempt without an outcome
-counts whole).
+Order of writing: the attempt with the most it may cost, then the call, then the score, the state of the task,
+the outcome of the attempt, and at last its span. Killed anywhere, a worker leaves at most a call paid twice,
+never two verdicts (the score's id is the task's), and never more spent than the budget (an attempt without an
+outcome counts whole).
 """
 
 from __future__ import annotations

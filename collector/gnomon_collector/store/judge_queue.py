@@ -306,3 +306,13 @@ def _task(row: Sequence[object]) -> Task:
     }
     numbers = {name: as_int(fields[name]) for name in ("tries", "version", "last_attempt")}
     return Task(**{**fields, **times, **numbers})  # type: ignore[arg-type]
+
+
+def count_waiting(store: Store, project: str, versions: Sequence[str]) -> int:
+    """Return how many tasks of a project wait, those under way and those to be tried again included."""
+    rows = store.query(
+        """SELECT count() FROM judge_tasks FINAL WHERE project = {project:String} AND state = 'waiting'
+            AND evaluator_version IN {versions:Array(String)}""",
+        {"project": project, "versions": list(versions)},
+    ).rows
+    return as_int(rows[0][0])

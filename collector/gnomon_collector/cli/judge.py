@@ -1,0 +1,407 @@
+"""``gnomon judge``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import click
+
+from gnomon_collector.cli import judge_tables
+from gnomon_collector.cli.options import data_option, settings_of
+from gnomon_collector.cli.reach import Json, reach
+
+EXIT_BELOW = 3
+_UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_GROUPS = ("service", "environment", "model", "prompt", "prompt_version", "language", "company", "policy")
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+class Moment(click.ParamType[datetime]):
+    """A time: ``7d`` ago, ``now``, or ISO 8601 (UTC when it says no zone)."""
+
+    name = "TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        text = str(value)
+        ago = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", text)
+        if text == "now" or ago:
+            seconds = float(ago.group(1)) * _UNITS[ago.group(2)] if ago else 0.0
+            return datetime.now(UTC) - timedelta(seconds=seconds)
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is no time: 30m, 24h, 7d, now, or 2026-11-23T10:00.", param, ctx)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _in_project(command: _Function) -> _Function:
+    return click.option("--project", required=True, help="Project to look at.")(command)
+
+
+def _in_time(command: _Function) -> _Function:
+    since = click.option(
+        "--since", type=Moment(), default="7d", show_default=True, help="From: 24h, 7d, or ISO 8601 (UTC)."
+    )
+    until = click.option("--until", type=Moment(), default="now", show_default=True, help="To, likewise.")
+    return since(until(command))
+
+
+def _of_evaluators(command: _Function) -> _Function:
+    return click.option(
+        "-e", "--evaluator", "evaluators", multiple=True, help="Only this one; may be given several times."
+    )(command)
+
+
+def _what(command: _Function) -> _Function:
+    unit = click.option(
+        "--unit",
+        type=click.Choice(("span", "trace", "session")),
+        default="span",
+        show_default=True,
+        help="Judge single calls, whole traces, or whole conversations.",
+    )
+    rate = click.option(
+        "--rate",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=1.0,
+        show_default=True,
+        help="Share to draw.",
+    )
+    return unit(rate(command))
+
+
+def _as_json(command: _Function) -> _Function:
+    return click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")(command)
+
+
+def _fail_under(command: _Function) -> _Function:
+    return click.option(
+        "--fail-under",
+        type=click.FloatRange(0, 1),
+        help=f"Exit code {EXIT_BELOW} when the mean of an evaluator is lower, or nothing was judged; for CI.",
+    )(command)
+
+
+@click.group()
+@data_option
+def judge() -> None:
+    """Have answers judged by a model, and see how good they are and how sure that is.
+
+    The judge runs in `gnomon serve` once GNOMON_JUDGE_BASE_URL and GNOMON_JUDGE_MODEL are set; what it judges
+    is in judge.toml. All commands work beside the running server, or without one.
+
+    \b
+    In CI, over what a test run sent to the project "ci":
+      gnomon judge backfill --project ci --since 1h -e groundedness -e relevance
+      gnomon judge run --project ci --since 1h --fail-under 0.9
+    """
+
+
+@judge.command()
+@data_option
+def evaluators() -> None:
+    """List the evaluators, those of your own rubrics included, with their scales."""
+    with reach(settings_of()) as way:
+        found = way.run("judge_evaluators")
+    rows = [
+        (
+            one["name"],
+            "/".join(one["units"]),
+            ", ".join(_label(label) for label in one["labels"]),
+            one["version"],
+        )
+        for one in found
+    ]
+    judge_tables.show(("evaluator", "judges", "labels", "version"), rows)
+
+
+def _label(label: Mapping[str, Json]) -> str:
+    return label["label"] if label["value"] is None else f"{label['label']} {label['value']:g}"
+
+
+@judge.command()
+@click.option("--project", default="", help="Only this project.")
+@_as_json
+@data_option
+def status(project: str, as_json: bool) -> None:
+    """Show the queue, its lag, failures with their reasons, and what today's budget has left."""
+    with reach(settings_of()) as way:
+        found = way.run("judge_status", project=project)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        judge_tables.show_status(found)
+
+
+@judge.command()
+@_in_project
+@_in_time
+@_of_evaluators
+@_what
+@_as_json
+@data_option
+def estimate(
+    project: str, since: datetime, until: datetime, evaluators: Sequence[str], unit: str, rate: float,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Say what a backfill would come to: answers, calls and USD. Nothing is queued, nothing is asked.
+
+    \b
+    Example:
+      gnomon judge estimate --project shop --since 30d -e groundedness --rate 0.1
+    """
+    with reach(settings_of()) as way:
+        found = way.run("judge_estimate", **_wanted(project, since, until, evaluators, unit, rate))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    cost = (
+        "unknown (no price for this judge)"
+        if found["cost_usd"] is None
+        else f"about ${found['cost_usd']:.4f}"
+    )
+    click.echo(
+        f"{found['sampled']:,} of {found['population']:,} answers, {found['calls']:,} calls, cost {cost}"
+    )
+    for name, basis in found["basis"].items():
+        click.echo(f"  {name}: estimated from {basis}")
+
+
+@judge.command()
+@_in_project
+@_in_time
+@_of_evaluators
+@_what
+@data_option
+def backfill(
+    project: str, since: datetime, until: datetime, evaluators: Sequence[str], unit: str, rate: float
+) -> None:
+    """Queue judgements of the past. What the current version of an evaluator judged already is left out.
+
+    The running server works the queue off within the day's budget; so does `gnomon judge run`. After a rubric
+    or the judge's model changed, the same command judges the same answers again, by the new version.
+    """
+    with reach(settings_of()) as way:
+        found = way.run("judge_backfill", **_wanted(project, since, until, evaluators, unit, rate))
+    click.echo(f"{found['queued']:,} judgements queued, {found['waiting']:,} wait.")
+
+
+@judge.command()
+@_in_project
+@_in_time
+@_of_evaluators
+@click.option("--most-s", type=float, default=600.0, show_default=True, help="Stop after so many seconds.")
+@_fail_under
+@data_option
+def run(
+    project: str, since: datetime, until: datetime, evaluators: Sequence[str], most_s: float,
+    fail_under: float | None,
+) -> None:  # fmt: skip
+    """Work off the queue of a project now, then show the scores.
+
+    Exit code 0 when all is judged, 1 when something is left (the judge does not answer, the time is up), 3
+    when a mean is under --fail-under.
+    """
+    with reach(settings_of()) as way:
+        done = way.run("judge_run", project=project, most_s=most_s)
+        asked_until = max(until, datetime.now(UTC))
+        found = way.run(
+            "judge_scores",
+            project=project,
+            since=_iso(since),
+            until=_iso(asked_until),
+            evaluators=list(evaluators),
+        )
+    click.echo(
+        f"{done['judged']:,} judged, {done['failed']:,} failed, {done['waiting']:,} left,"
+        f" ${done['cost_usd']:.4f}, {done['seconds']:.0f} s"
+    )
+    if done["trouble"]:
+        click.echo(f"The judge does not answer: {done['trouble']}", err=True)
+    if done["is_paused"]:
+        click.echo("The judge is paused: gnomon judge resume", err=True)
+    judge_tables.show_scores(found, "")
+    _exit(found, fail_under, is_incomplete=bool(done["waiting"]))
+
+
+@judge.command()
+@_in_project
+@_in_time
+@_of_evaluators
+@click.option(
+    "--by", type=click.Choice(_GROUPS), help="One row for each; differences are against all others."
+)
+@click.option("--change", "before", is_flag=True, help="Compare with the time of the same length before.")
+@_as_json
+@_fail_under
+@data_option
+def scores(
+    project: str, since: datetime, until: datetime, evaluators: Sequence[str], by: str | None, before: bool,
+    as_json: bool, fail_under: float | None,
+) -> None:  # fmt: skip
+    """Show the mean of each evaluator with its interval of 95 %, weighted by how answers were drawn.
+
+    A star marks a difference whose interval leaves out 0.
+
+    \b
+    Examples:
+      gnomon judge scores --project shop --since 7d --by prompt_version
+      gnomon judge scores --project shop --since 24h --change
+    """
+    with reach(settings_of()) as way:
+        found = way.run(
+            "judge_scores", project=project, since=_iso(since), until=_iso(until),
+            evaluators=list(evaluators), by=by or "", before=before,
+        )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif not found:
+        click.echo("Nothing was judged in that time.", err=True)
+    else:
+        judge_tables.show_scores(found, by or "")
+    _exit(found, fail_under, is_incomplete=False)
+
+
+@judge.command()
+@_in_project
+@click.option("-e", "--evaluator", required=True, help="The evaluator to compare with people.")
+@click.option("--since", type=Moment(), default="90d", show_default=True, help="Labels from then on.")
+@_as_json
+@data_option
+def calibrate(project: str, evaluator: str, since: datetime, as_json: bool) -> None:
+    """Compare the judge with what people labelled: Cohen's kappa, confusion, and the best threshold.
+
+    The threshold is kept when at least 20 answers have both labels; the page Quality then counts answers from
+    that value on as good.
+    """
+    with reach(settings_of()) as way:
+        found = way.run("judge_calibrate", project=project, evaluator=evaluator, since=_iso(since))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        judge_tables.show_calibration(found)
+
+
+@judge.command()
+@_of_evaluators
+@click.option("--injections", is_flag=True, help="Attack each case too, and see whether the judge is moved.")
+@_as_json
+@click.option("--fail-under", type=click.FloatRange(0, 1), help="Exit code 3 when an accuracy is lower.")
+@data_option
+def golden(evaluators: Sequence[str], injections: bool, as_json: bool, fail_under: float | None) -> None:
+    """Have the judge label the golden sets that come with Gnomon: how good is this judge?
+
+    It makes a call for each case (55), and 12 more for each with --injections, outside of any budget.
+
+    \b
+    Example, against OpenAI:
+      GNOMON_JUDGE_BASE_URL=https://api.openai.com/v1 GNOMON_JUDGE_API_KEY=$OPENAI_API_KEY \\
+      GNOMON_JUDGE_MODEL=gpt-4.1-mini gnomon judge golden --injections
+    """
+    with reach(settings_of(), may_create=True) as way:
+        found = way.run("judge_golden", evaluators=list(evaluators), injections=injections)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        judge_tables.show_golden(found)
+    if fail_under is not None and any(one["accuracy"] < fail_under for one in found["results"]):
+        click.get_current_context().exit(EXIT_BELOW)
+
+
+@judge.command()
+@_in_project
+@click.option("--prompt", required=True, help="Name of the prompt.")
+@click.option("--first", required=True, metavar="VERSION", help="The version that is there.")
+@click.option("--second", required=True, metavar="VERSION", help="The version that challenges it.")
+@_in_time
+@click.option("--limit", type=click.IntRange(1, 5_000), default=100, show_default=True, help="Most pairs.")
+@_as_json
+@data_option
+def compare(
+    project: str, prompt: str, first: str, second: str, since: datetime, until: datetime, limit: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Compare two versions of a prompt on questions that both answered.
+
+    Each pair is judged in both orders; where the two verdicts differ, it is a tie.
+    """
+    with reach(settings_of()) as way:
+        found = way.run(
+            "judge_compare", project=project, prompt=prompt, first=first, second=second,
+            since=_iso(since), until=_iso(until), limit=limit,
+        )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    share = found["share"]
+    click.echo(
+        f"{second} won {found['wins']}, tied {found['ties']} (of these {found['disagreed']} by disagreement of"
+        f" the two orders), lost {found['losses']}; {found['failed']} without a verdict; ${found['cost_usd']:.4f}"
+    )
+    click.echo(
+        f"Share for {second}: {judge_tables.mean(share)} ({share['low']:.3f} to {share['high']:.3f});"
+        " 0.5 means that neither is better."
+    )
+
+
+@judge.command()
+@data_option
+def pause() -> None:
+    """Ask the judge nothing more, in all workers, until `gnomon judge resume`. The queue stays."""
+    with reach(settings_of()) as way:
+        way.run("judge_pause", paused=True)
+    click.echo("Paused.")
+
+
+@judge.command()
+@data_option
+def resume() -> None:
+    """Let the judge go on after `gnomon judge pause`."""
+    with reach(settings_of()) as way:
+        way.run("judge_pause", paused=False)
+    click.echo("The judge goes on.")
+
+
+@judge.command()
+@_in_project
+@data_option
+def retry(project: str) -> None:
+    """Queue again what failed for good, and what was skipped because a day's budget was used up."""
+    with reach(settings_of()) as way:
+        found = way.run("judge_retry", project=project)
+    click.echo(f"{found['waiting']:,} judgements wait.")
+
+
+def _wanted(
+    project: str, since: datetime, until: datetime, evaluators: Sequence[str], unit: str, rate: float
+) -> dict[str, Json]:
+    return {
+        "project": project,
+        "evaluators": list(evaluators),
+        "since": _iso(since),
+        "until": _iso(until),
+        "unit": unit,
+        "rate": rate,
+    }
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
+
+
+def _exit(found: Sequence[Mapping[str, Json]], fail_under: float | None, *, is_incomplete: bool) -> None:
+    if is_incomplete:
+        click.get_current_context().exit(1)
+    if fail_under is None:
+        return
+    means = [group["mean"] for one in found for group in one["groups"]]
+    if not means or any(value is None or value < fail_under for value in means):
+        click.echo(f"Below {fail_under:g}." if means else "Nothing was judged.", err=True)
+        click.get_current_context().exit(EXIT_BELOW)
