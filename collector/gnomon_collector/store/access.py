@@ -25,6 +25,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from gnomon_collector.errors import BadRequest, StoreError
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.projects import ProjectSettings, project_settings
 
 Scope = Literal["ingest", "feedback", "read", "admin"]
 Role = Literal["viewer", "editor", "admin"]
@@ -201,7 +202,9 @@ class KeyRing:
         self._store = store
         self._refresh_s = refresh_s
         self._keys: Mapping[str, tuple[KeyInfo, str]] = {}
+        self._projects: Mapping[str, ProjectSettings] = {}
         self._stopped = threading.Event()
+        self._refreshing = threading.Lock()
         self.refresh()
         self._thread = threading.Thread(target=self._keep_fresh, name="gnomon-keys", daemon=True)
         self._thread.start()
@@ -214,15 +217,24 @@ class KeyRing:
             return None
         return known[0] if known[0].is_good(datetime.now(UTC)) else None
 
+    def settings(self, project: str) -> ProjectSettings:
+        """Return the settings of a project, as known last. Never blocks."""
+        return self._projects.get(project) or ProjectSettings(project)
+
     def refresh(self) -> None:
-        """Read the keys now, as after making or revoking one in this process.
+        """Read keys and project settings now, as after changing one in this process.
 
         Raises:
             StoreError: the keys known before stay
         """
-        self._keys = {
-            info.key_id: (info, sha256) for info, sha256 in _read_keys(self._store) if info.revoked_at is None
-        }
+        # One after the other: a reading that began before a key was made must not end after one that has it.
+        with self._refreshing:
+            self._keys = {
+                info.key_id: (info, sha256)
+                for info, sha256 in _read_keys(self._store)
+                if info.revoked_at is None
+            }
+            self._projects = project_settings(self._store)
 
     def close(self) -> None:
         """Stop the thread. Call it before closing the store."""
