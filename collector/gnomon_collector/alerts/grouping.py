@@ -143,12 +143,13 @@ def _due(
     open_now = [one for one in members if one.resolved_at is None]
     firing = [one for one in open_now if f"firing:{one.incident_id}" not in told]
     resolved = [one for one in members if channel.send_resolved and _is_news(one, told)]
+    unattended = [one for one in open_now if not one.acknowledged_by]
     kind: DeliveryKind = "firing" if firing else "resolved"
     if firing or resolved:
-        if not _has_waited(firing, resolved, open_now, told, last, notify, now):
+        if not _has_waited(firing, resolved, last, notify, now):
             return None
-    elif open_now and last is not None and 0 < notify.repeat_interval <= (now - last).total_seconds():
-        kind, firing = "repeat", open_now
+    elif unattended and last is not None and 0 < notify.repeat_interval <= (now - last).total_seconds():
+        kind, firing = "repeat", unattended
     else:
         return None
     newest = max(log, key=lambda one: one.created_at).delivery_id if log else ""
@@ -169,16 +170,14 @@ def _is_news(one: Incident, told: set[str]) -> bool:
 def _has_waited(
     firing: Sequence[Incident],
     resolved: Sequence[Incident],
-    open_now: Sequence[Incident],
-    told: set[str],
     last: datetime | None,
     notify: Notify,
     now: datetime,
 ) -> bool:
-    is_running = bool(resolved) or any(f"firing:{one.incident_id}" in told for one in open_now)
-    if is_running and last is not None:
-        return (now - last).total_seconds() >= notify.group_interval
-    first = min(one.fired_at for one in firing)
+    """Whether what belongs together had time to come together, and the last message is long enough ago."""
+    first = min([one.fired_at for one in firing] + [one.resolved_at for one in resolved if one.resolved_at])
+    if last is not None and (now - last).total_seconds() < notify.group_interval:
+        return False
     return (now - first).total_seconds() >= notify.group_wait
 
 

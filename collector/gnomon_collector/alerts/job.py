@@ -25,7 +25,7 @@ _LEASE_S = 60.0
 _RENEWED_AFTER_S = 20.0
 _LONGEST_INTERVAL_S = 10.0
 _PROJECTS_FRESH_S = 60.0
-_OUTBOX = "alert-outbox"
+OUTBOX = "alert-outbox"
 
 
 def create_alert_jobs(parts: JobParts) -> Sequence[Job]:
@@ -38,7 +38,7 @@ def create_alert_jobs(parts: JobParts) -> Sequence[Job]:
     records = AlertRecords(store)
     grid = Grid(settings.alert_step_s, settings.alert_allowance_s)
     limits = Limits(settings.alert_allow_private, settings.alert_allow_http)
-    outbox = Outbox(records, settings.data_dir / _OUTBOX, parts.dashboard_url, limits)
+    outbox = Outbox(records, settings.data_dir / OUTBOX, parts.dashboard_url, limits)
     return [
         AlertJob(
             parts,
