@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drift": ("gnomon_collector.cli.drift:drift", "Find what changed in inputs, answers, models and users."),
     "judge": ("gnomon_collector.cli.judge:judge", "Have answers judged, and see how good they are."),
     "status": ("gnomon_collector.cli.status:status", "Show whether the server runs, and what it holds."),
+    "doctor": ("gnomon_collector.cli.doctor:doctor", "Check whether a service is set up to be seen."),
     "keys": ("gnomon_collector.cli.keys:keys", "Create, list and revoke API keys."),
     "users": ("gnomon_collector.cli.users:users", "Create, list and remove people who may log in."),
     "projects": ("gnomon_collector.cli.projects:projects", "Retention, quotas and masking by project."),
@@ -36,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("gnomon_collector.cli.query:query", "Run SQL on the spans."),
     "prices": ("gnomon_collector.cli.prices:prices", "Show what models cost, and which have no price."),
     "reprice": ("gnomon_collector.cli.reprice:reprice", "Compute the cost of stored calls anew."),
+    "alerts": (
+        "gnomon_collector.cli.alerts:alerts",
+        "See what fires, try rules on the past, silence, test channels.",
+    ),
     "migrate": ("gnomon_collector.cli.migrate:migrate", "Show what the database lacks, and apply it."),
 }
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError, validate_call
 
 from gnomon_collector.errors import BadRequest
-from gnomon_collector.operations import backup, drift, erasure, judge, people, projects, quarantine
+from gnomon_collector.operations import alerts, backup, drift, erasure, judge, people, projects, quarantine
 from gnomon_collector.operations.operator import Json, Operator
 
 OPERATIONS: Final[Mapping[str, Callable[..., Json]]] = {
@@ -31,6 +31,16 @@ OPERATIONS: Final[Mapping[str, Callable[..., Json]]] = {
         backup.write_backup,
         drift.drift_report,
         drift.pin_drift_reference,
+        alerts.list_alerts,
+        alerts.list_rules,
+        alerts.preview_rule,
+        alerts.save_rule,
+        alerts.delete_rule,
+        alerts.silence_alerts,
+        alerts.list_silences,
+        alerts.end_silence,
+        alerts.acknowledge_alert,
+        alerts.test_channel,
         judge.judge_evaluators,
         judge.judge_status,
         judge.judge_estimate,
