@@ -65,6 +65,17 @@ class Settings(BaseSettings):
     secure_cookies: bool = Field(
         False, description="Send the login cookie over TLS only; for a dashboard behind a TLS proxy."
     )
+    feedback_origins: str = Field(
+        "",
+        description="Web pages that may send feedback with a publishable key, separated by commas"
+        " (https://shop.example.com); * for all, empty for none.",
+    )
+    feedback_per_minute: int = Field(
+        60,
+        ge=1,
+        description="How many scores one address may send in a minute with a publishable key; more is refused"
+        " with 429.",
+    )
     max_request_bytes: ByteSize = Field(
         ByteSize(16 * 1024**2), ge=1024, description="Largest accepted request, after decompression."
     )

@@ -23,6 +23,7 @@ def feedback(
     name: str = "user_feedback",
     comment: str | None = None,
     label: str | None = None,
+    correction: str | None = None,
     trace_id: str | int | None = None,
     span_id: str | int | None = None,
     session_id: str | None = None,
@@ -38,6 +39,7 @@ def feedback(
         name: what is judged.
         comment: free text.
         label: one word, such as ``wrong_language``.
+        correction: what the answer should have been; becomes a score of its own, named ``correction``.
         trace_id: trace judged, as 32 hex digits (`gnomon.current_trace_id`) or the number OpenTelemetry uses.
         span_id: span judged, as 16 hex digits or a number; the whole trace without one.
         session_id: conversation judged.
@@ -61,6 +63,8 @@ def feedback(
             "author": _short(author),
             "created_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
+        if correction is not None:
+            score["correction"] = _values.to_text(correction, _MAX_TEXT_CHARS)
         _queue(score, has_target=any(target.values()))
     return chosen_id
 

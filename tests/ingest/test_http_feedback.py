@@ -115,7 +115,7 @@ GOOD = {"trace_id": TRACE_ID, "value": 1}
         ({"scores": [GOOD] * 1001}, "at most 1000 items"),
         ({"scores": [GOOD, {}]}, "scores.1: Value error, trace_id or session_id"),
         ({"value": 1}, "trace_id or session_id must say"),
-        ({"trace_id": TRACE_ID}, "one of value, label and comment"),
+        ({"trace_id": TRACE_ID}, "one of value, label, comment and correction"),
         ({**GOOD, "trace_id": "xyz"}, "trace_id: String should match"),
         ({**GOOD, "span_id": "12"}, "span_id: String should match"),
         ({**GOOD, "value": 1.01}, "value: Input should be less than or equal to 1"),
@@ -167,3 +167,20 @@ def test_too_large_and_wrong_type(server: ServerProcess) -> None:
     assert post(server, key, b" " * (1024**2 + 1)).status_code == 413
     assert post(server, key, gzip.compress(bytes(2**21)), content_encoding="gzip").status_code == 413
     assert post(server, key, GOOD, content_type="text/plain").status_code == 415
+
+
+def test_a_correction_is_a_score_of_its_own(server: ServerProcess) -> None:
+    key = server.key("corrected")
+    sent = {"score_id": "mine", "trace_id": TRACE_ID, "value": 0, "correction": "Tomorrow."}
+    for _ in range(2):
+        assert post(server, key, sent).json() == {"score_ids": ["mine"]}
+    post(server, key, {"score_id": "alone", "trace_id": TRACE_ID, "correction": "Завтра."})
+    found = [
+        (score["score_id"], score["name"], score["value"], score["comment"])
+        for score in scores(server, "corrected")
+    ]
+    assert found == [
+        ("alone", "correction", None, "Завтра."),
+        ("mine", "user_feedback", 0, ""),
+        ("mine:correction", "correction", None, "Tomorrow."),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -25,6 +26,7 @@ class Score(BaseModel):
     Attributes:
         score_id: the same id again replaces the earlier score; made up when missing
         value: 0 (bad) to 1 (good)
+        correction: what the answer should have been; stored as a score of its own, named ``correction``
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -39,6 +41,7 @@ class Score(BaseModel):
     value: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = None
     label: ShortText = ""
     comment: Annotated[str, Field(max_length=8192)] = ""
+    correction: Annotated[str, Field(max_length=8192)] = ""
     source: Literal["user", "human", "judge", "check"] = "user"
     author: ShortText = ""
     created_at: datetime | None = None
@@ -54,8 +57,8 @@ class Score(BaseModel):
     def _says_something(self) -> Score:
         if not (self.trace_id or self.session_id):
             raise ValueError("trace_id or session_id must say what is judged")
-        if self.value is None and not (self.label or self.comment):
-            raise ValueError("one of value, label and comment must be there")
+        if self.value is None and not (self.label or self.comment or self.correction):
+            raise ValueError("one of value, label, comment and correction must be there")
         return self
 
 
@@ -118,8 +121,28 @@ def score_rows(
             _created_at(score.created_at, received_at),
             received_at,
         )
-        for score in scores
+        for score in _with_corrections(scores)
     ]
+
+
+def _with_corrections(scores: list[Score]) -> Iterator[Score]:
+    """Yield the scores, and each correction as one of its own: found, shown and exported by its name."""
+    for score in scores:
+        judges = score.value is not None or score.label or score.comment
+        if judges:
+            yield score
+        if score.correction:
+            # Derived, so that the same feedback sent again replaces both.
+            score_id = f"{score.score_id}:correction" if judges else score.score_id
+            yield score.model_copy(
+                update={
+                    "score_id": score_id,
+                    "name": "correction",
+                    "value": None,
+                    "label": "correction",
+                    "comment": score.correction,
+                }
+            )
 
 
 def _created_at(said: datetime | None, received_at: datetime) -> datetime:
