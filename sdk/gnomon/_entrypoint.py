@@ -19,6 +19,11 @@ def load(target: str) -> Callable[[], object]:
 
 def main() -> None:
     """Run a command; exits with 2 and the install line when the server parts are not installed."""
+    if sys.argv[1:2] == ["doctor"]:
+        # It needs the SDK alone, and is run where the service is.
+        from gnomon._doctor import main as doctor
+
+        sys.exit(doctor(sys.argv[2:]))
     try:
         command = load(COMMANDS)
     except ModuleNotFoundError as error:

@@ -206,6 +206,7 @@ def _is_wanted_here(library: str, wanted: Sequence[str], unwanted: Sequence[str]
 
 
 def _is_installed(module: str) -> bool:
+    """Whether a module could be imported, without importing it."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
