@@ -11,6 +11,7 @@ from typing import Final
 
 from gnomon_collector.errors import GnomonError
 from gnomon_collector.jobs import Job, JobParts
+from gnomon_collector.quality.checks import ChecksJob
 from gnomon_collector.quality.evaluators import registry_row
 from gnomon_collector.quality.planner import plan_online
 from gnomon_collector.quality.setup import OFF, JudgeSetup, load_setup
@@ -30,7 +31,7 @@ def create_judge_jobs(parts: JobParts) -> Sequence[Job]:
         ConfigError: the policy or a rubric is wrong
     """
     setup = load_setup(parts.settings)
-    jobs: list[Job] = []
+    jobs: list[Job] = [ChecksJob(parts.store, setup.policy)]
     if not setup.is_on:
         _log.info(OFF)
         return jobs

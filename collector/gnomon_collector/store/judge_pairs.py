@@ -10,11 +10,11 @@ from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_list
 
 _PAIRS: Final = """
-SELECT a.question, a.trace_id, a.span_id, a.answer, b.trace_id, b.span_id, b.answer, documents
+SELECT question, tupleElement(a.picked, 1), tupleElement(a.picked, 2), tupleElement(a.picked, 3),
+    tupleElement(b.picked, 1), tupleElement(b.picked, 2), tupleElement(b.picked, 3), found
 FROM (
     SELECT lower(trimBoth(input_text)) AS key, any(input_text) AS question,
-        argMin((trace_id, span_id, output_text), sipHash64(span_id)) AS picked,
-        picked.1 AS trace_id, picked.2 AS span_id, picked.3 AS answer
+        argMin((trace_id, span_id, output_text), sipHash64(span_id)) AS picked
     FROM calls
     WHERE project = {project:String} AND prompt_name = {prompt:String} AND prompt_version = {first:String}
         AND start_time >= {start:DateTime64(9)} AND start_time < {end:DateTime64(9)}
@@ -23,8 +23,7 @@ FROM (
 ) AS a
 INNER JOIN (
     SELECT lower(trimBoth(input_text)) AS key,
-        argMin((trace_id, span_id, output_text), sipHash64(span_id)) AS picked,
-        picked.1 AS trace_id, picked.2 AS span_id, picked.3 AS answer
+        argMin((trace_id, span_id, output_text), sipHash64(span_id)) AS picked
     FROM calls
     WHERE project = {project:String} AND prompt_name = {prompt:String} AND prompt_version = {second:String}
         AND start_time >= {start:DateTime64(9)} AND start_time < {end:DateTime64(9)}
@@ -36,7 +35,7 @@ LEFT JOIN (
     WHERE project = {project:String} AND start_time >= {start:DateTime64(9)} AND start_time < {end:DateTime64(9)}
         AND kind = 'retrieval' AND notEmpty(documents)
     GROUP BY trace_id
-) AS d ON d.trace_id = b.trace_id
+) AS d ON d.trace_id = tupleElement(b.picked, 1)
 ORDER BY sipHash64(a.key)
 LIMIT {limit:UInt32}
 """

@@ -1,0 +1,55 @@
+"""The job that checks all answers by code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
+
+from gnomon_collector.quality.policy import CANARY_PROJECT, EVERY_PROJECT, JUDGE_PROJECT, JudgePolicy
+from gnomon_collector.store import judge_queue, quality_checks
+from gnomon_collector.store.engine import Store
+from gnomon_collector.store.quality_checks import BUILT_IN, Check
+
+_EVERY_S: Final = 60.0
+_SETTLE: Final = timedelta(seconds=5)
+_LOOKBACK: Final = timedelta(days=8)
+_MINUTES_AT_A_TIME: Final = 500
+_MARK: Final = ("*", "checks")
+
+
+class ChecksJob:
+    """Counts what came in since the last time; a minute is counted whole, so twice does no harm."""
+
+    name = "checks"
+    interval_s = _EVERY_S
+
+    def __init__(self, store: Store, policy: JudgePolicy) -> None:
+        self._store = store
+        self._policy = policy
+
+    def run_once(self, now: datetime) -> None:
+        """Count the minutes in which calls came in since the last time."""
+        until = now - _SETTLE
+        after = judge_queue.read_mark(self._store, *_MARK) or now - _LOOKBACK
+        for project, minutes in quality_checks.touched_minutes(self._store, after, until).items():
+            if project in (JUDGE_PROJECT, CANARY_PROJECT):
+                continue
+            rest = iter(minutes)
+            while some := list(islice(rest, _MINUTES_AT_A_TIME)):
+                quality_checks.count_checks(self._store, project, checks_of(self._policy, project), some)
+        judge_queue.save_mark(self._store, *_MARK, until)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def checks_of(policy: JudgePolicy, project: str) -> Sequence[Check]:
+    """Return the checks of a project: the built-in ones, and those of the policy; same name, that one."""
+    own = {
+        one.name: Check(one.name, one.kind, one.prompt, one.pattern, one.characters)
+        for one in policy.checks
+        if one.project in (EVERY_PROJECT, project)
+    }
+    return [*(own.pop(one.name, one) for one in BUILT_IN), *own.values()]
