@@ -99,6 +99,10 @@ clean: ## Remove .venv and what tools left behind; data directories stay
 
 ##@ Measure it
 
+.PHONY: conformance
+conformance: $(STAMP) ## Post what real SDKs sent, by every transport, and hold it to the truth
+	$(BIN)/python -m tests.captures.report
+
 .PHONY: bench
 bench: bench-ingest bench-freshness bench-queries ## Run every benchmark but the comparison with peers
 
