@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gnomon_collector.drift.rules import Measured, Verdict
+from gnomon_collector.drift.rules import NEW_SHARE, Measured, Verdict
 from gnomon_collector.drift.statistics import CRAMERS_V, JENSEN_SHANNON, PSI, WASSERSTEIN
 from gnomon_collector.drift.texts import AUC, CENTROID, Term
 from gnomon_collector.store.drift_catalogue import LABELS, MODEL_VERSION, Feature
@@ -18,14 +18,21 @@ WORTH_WORDS: Final = 0.5
 
 _MOST_CHANGES: Final = 6
 _MOST_KEYS: Final = 6
+_QUANTILES: Final = {
+    "5th percentile": 0.05,
+    "25th percentile": 0.25,
+    "median": 0.5,
+    "75th percentile": 0.75,
+    "95th percentile": 0.95,
+}
 _NAMES: Final = {
-    PSI: "population stability index",
-    WASSERSTEIN: "Wasserstein distance in standard deviations",
+    PSI: "Population stability index",
+    WASSERSTEIN: "Wasserstein distance, in standard deviations",
     JENSEN_SHANNON: "Jensen-Shannon distance",
     CRAMERS_V: "Cramér's V",
     AUC: "AUC of a classifier that tells the windows apart",
-    CENTROID: "distance of the centroids",
-    "new_share": "share answered by a new snapshot",
+    CENTROID: "Distance of the centroids",
+    NEW_SHARE: "Share answered by a new snapshot",
 }
 
 
@@ -94,13 +101,14 @@ def explain_texts(
 
 
 def quantile(feature: Feature, counts: Counts, q: float) -> float | None:
-    """Return the `q` quantile of a number from its buckets, at the middle of the bucket it falls into."""
+    """Return the `q` quantile of a number from its buckets, values taken to be even within a bucket."""
     rows = counts if isinstance(counts, tuple) else ()
     rank, below = q * sum(rows), 0
     for bucket, count in enumerate(rows, start=1):
+        if count and below + count >= rank:
+            low, high = feature.scale.lower_bound(bucket), feature.scale.lower_bound(bucket + 1)
+            return low + (high - low) * (rank - below) / count
         below += count
-        if count and below >= rank:
-            return (feature.scale.lower_bound(bucket) + feature.scale.lower_bound(bucket + 1)) / 2
     return None
 
 
@@ -111,7 +119,7 @@ def amount(value: float | None, unit: str) -> str:
     if unit == "ms":
         return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.1f} s"
     if unit == "USD":
-        return f"${value:.4f}" if value < 1 else f"${value:,.2f}"
+        return f"${value:,.2f}" if value >= 1 else f"${value:.2g}"
     if unit == "score":
         return f"{value:.2f}"
     return f"{value:,.0f} {unit}"
@@ -119,16 +127,16 @@ def amount(value: float | None, unit: str) -> str:
 
 def _numbers(feature: Feature, reference: Counts, current: Counts, verdict: Verdict) -> dict[str, Json]:
     figures = {
-        name: {"median": quantile(feature, counts, 0.5), "p95": quantile(feature, counts, 0.95)}
+        name: {label: quantile(feature, counts, q) for label, q in _QUANTILES.items()}
         for name, counts in (("reference", reference), ("current", current))
     }
     before, after = figures["reference"], figures["current"]
-    words = ", ".join(
-        f"{label} {_from_to(before[key], after[key], feature.unit)}"
-        for key, label in (("median", "median"), ("p95", "95th percentile"))
+    most = max(
+        (label for label in _QUANTILES if label != "median"), key=lambda at: _ratio(before[at], after[at])
     )
-    shares = _grown_keys(_shares(reference), _shares(current))
-    return {"kind": "number", "summary": f"{feature.label}: {words}.", **figures, "keys": shares}
+    words = ", ".join(f"{at} {_from_to(before[at], after[at], feature.unit)}" for at in ("median", most))
+    keys = _grown_keys(_shares(reference), _shares(current))
+    return {"kind": "number", "summary": f"{feature.label}: {words}.", **figures, "keys": keys}
 
 
 def _categories(feature: Feature, reference: Counts, current: Counts, verdict: Verdict) -> dict[str, Json]:
@@ -182,7 +190,14 @@ def _grown_keys(before: Mapping[str, float], after: Mapping[str, float]) -> list
 
 
 def _from_to(before: float | None, after: float | None, unit: str) -> str:
-    return f"{amount(before, unit)} → {amount(after, unit)}{_relative(before, after)}"
+    first = amount(before, unit).removesuffix(f" {unit}") if unit != "ms" else amount(before, unit)
+    return f"{first} → {amount(after, unit)}{_relative(before, after)}"
+
+
+def _ratio(before: float | None, after: float | None) -> float:
+    """How far apart two values are, as a factor of 1 and more."""
+    low, high = sorted((max(before or 0, 1e-9), max(after or 0, 1e-9)))
+    return high / low
 
 
 def _percent(share: float) -> str:

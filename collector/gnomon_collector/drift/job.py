@@ -12,7 +12,7 @@ from gnomon_collector.drift.plan import Plan, windows_at
 from gnomon_collector.jobs import Job, JobParts
 from gnomon_collector.settings import Settings
 from gnomon_collector.store import drift_results
-from gnomon_collector.store.drift_features import refresh
+from gnomon_collector.store.drift_features import refresh, rolled_up_s
 from gnomon_collector.store.drift_results import version_at
 from gnomon_collector.store.drift_windows import first_hour, projects_with_calls
 from gnomon_collector.store.engine import Store
@@ -24,6 +24,8 @@ GRACE: Final = timedelta(minutes=5)
 MOST_HOURS_BEHIND: Final = 72
 MOST_HOURS_COUNTED: Final = 60
 """In one run: after that a server may stop, and the next run goes on."""
+SETTLED_S: Final = 45.0
+"""How long the past of a project has to be quiet before its first evaluation."""
 TEXT_EVERY_HOURS: Final = 6
 BUDGET_S: Final = 8.0
 """Longest run: what is left is for the next one, so that a server that stops does not wait for it."""
@@ -40,7 +42,7 @@ class DriftJob:
     """Evaluates every whole hour once, in each project with calls. What it missed it makes up for."""
 
     name = "drift"
-    interval_s = 60.0
+    interval_s = 30.0
 
     def __init__(self, store: Store, settings: Settings, *, budget_s: float = BUDGET_S) -> None:
         self._store = store
@@ -53,7 +55,7 @@ class DriftJob:
         since = newest - timedelta(hours=MOST_HOURS_BEHIND + self._plan.current_hours)
         give_up_at_s = clock.monotonic() + self._budget_s
         for project in projects_with_calls(self._store, since):
-            for time in self._due(project, newest):
+            for time in self._due(project, newest, now):
                 self._evaluate(project, time, now)
                 if clock.monotonic() > give_up_at_s:
                     return
@@ -61,11 +63,14 @@ class DriftJob:
     def close(self) -> None:
         """Release nothing: the store belongs to the server."""
 
-    def _due(self, project: str, newest: datetime) -> Iterator[datetime]:
+    def _due(self, project: str, newest: datetime, now: datetime) -> Iterator[datetime]:
         first = first_hour(self._store, project)
         if first is None:
             return
         last = drift_results.last_time(self._store, project)
+        if last is None and now.timestamp() - rolled_up_s(self._store, project, newest - HOUR) < SETTLED_S:
+            # a history is being sent: what is seen of it now would never be looked at again
+            return
         begin = max(first + HOUR, newest - timedelta(hours=MOST_HOURS_BEHIND - 1))
         time = max(begin, last + HOUR) if last is not None else begin
         if time > newest:

@@ -4,9 +4,9 @@ A value breaches when it reaches the largest of three:
 
 - the effect size that matters (`EFFECTS`);
 - what chance alone reaches once in a thousand times with so few calls;
-- what the reference's own periods reach against each other, times 1.25. That takes in what repeats (weekends,
-  nights, the one customer who sends a batch) without a model of it. It counts for at most four times the
-  effect, so that a reference with a break in it does not make blind.
+- what one more period like those of the reference would reach. That takes in what repeats (weekends, the one
+  customer who sends a batch) without a model of it. It counts for at most four times the effect, so that a
+  reference with a break in it does not make blind.
 
 One breach is a ``breach``, two in a row are ``drift``, which ends below 80 % of the threshold.
 """
@@ -43,7 +43,6 @@ LEAST_CURRENT: Final = 100
 LEAST_REFERENCE: Final = 300
 LEAST_PERIODS: Final = 2
 LEAST_IN_PERIOD: Final = 30
-OWN_NOISE_FACTOR: Final = 1.25
 MOST_RAISED: Final = 4.0
 BLIND_FROM: Final = 3.0
 """With a threshold raised by chance to more than this times the effect there is not enough data."""
@@ -157,13 +156,18 @@ def _measure(statistic: str, periods: Vector, current: Vector, positions: Vector
     threshold = max(effect, noise)
     if value >= threshold:
         # only now, for it costs a statistic per period
-        own = OWN_NOISE_FACTOR * own_noise(statistic, periods, positions)
+        own = own_noise(statistic, periods, positions)
         threshold = max(threshold, min(own, MOST_RAISED * effect))
     return Measured(statistic, value, threshold)
 
 
 def own_noise(statistic: str, periods: Vector, positions: Vector | None) -> float:
-    """Return the largest value of a statistic of one period of the reference against all others of it."""
+    """Return what a further period like those of the reference stays below with a chance of 99.9 %.
+
+    The upper prediction limit of a new value, ``mean + t * s * sqrt(1 + 1 / k)`` with Student's t of k - 1
+    degrees of freedom (Hahn and Meeker, Statistical Intervals, 1991), over the statistic of each of the `k`
+    periods against the others. Few periods tell little, so their limit is far out.
+    """
     formula = st.STATISTICS[statistic]
     reference = periods.sum(axis=0)
     values = [
@@ -171,7 +175,7 @@ def own_noise(statistic: str, periods: Vector, positions: Vector | None) -> floa
         for one in periods
         if one.sum() >= LEAST_IN_PERIOD and (reference - one).sum() >= LEAST_IN_PERIOD
     ]
-    return max(values, default=0.0)
+    return st.prediction_limit(values)
 
 
 def _on_bins(feature: Feature, found: Distribution) -> tuple[Vector, Vector, Vector | None]:

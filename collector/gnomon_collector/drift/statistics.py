@@ -15,6 +15,7 @@ import numpy as np
 from scipy.spatial.distance import jensenshannon
 from scipy.special import rel_entr
 from scipy.stats import chi2, norm, wasserstein_distance
+from scipy.stats import t as student
 from scipy.stats.contingency import association
 
 Vector: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
@@ -117,6 +118,18 @@ def sampling_noise(statistic: str, reference: float, current: float, groups: int
         if statistic == JENSEN_SHANNON
         else float(np.sqrt(divergence / 4))
     )
+
+
+def prediction_limit(values: Sequence[float]) -> float:
+    """Return what a new value like these stays below with a chance of 99.9 %; infinity for fewer than two.
+
+    ``mean + t * s * sqrt(1 + 1 / k)``, with Student's t of k - 1 degrees of freedom.
+    """
+    count = len(values)
+    if count < 2:
+        return float("inf")
+    spread = float(np.std(values, ddof=1)) * float(np.sqrt(1 + 1 / count))
+    return float(np.mean(values)) + float(student.ppf(SURE, count - 1)) * spread
 
 
 def quantile_groups(reference: Vector, groups: int = GROUPS) -> Vector:

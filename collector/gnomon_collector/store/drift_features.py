@@ -67,6 +67,15 @@ def refresh(
     return len(stale) - len(due)
 
 
+def rolled_up_s(store: Store, project: str, before: datetime) -> float:
+    """Return when (seconds since 1970) calls from before a time (UTC) were last rolled up; 0 for never."""
+    rows = store.query(
+        "SELECT max(version) FROM calls_per_hour WHERE project = {project:String} AND time < {before:DateTime}",
+        {"project": project, "before": before},
+    ).rows
+    return as_int(rows[0][0]) / 1e9 if rows else 0.0
+
+
 def _recompute(store: Store, project: str, hours: Sequence[tuple[datetime, int]]) -> None:
     """Calls come last: an hour counts as done once its feature ``error`` is there."""
     times = [time for time, _ in hours]

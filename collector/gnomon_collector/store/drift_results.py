@@ -110,6 +110,16 @@ def last_time(store: Store, project: str, metrics: Sequence[str] = ()) -> dateti
     return as_time(rows[0][0]) if rows and as_int(rows[0][1]) else None
 
 
+def last_time_of(store: Store, project: str, dimension_set: DimensionSet, until: datetime) -> datetime | None:
+    """Return the newest evaluation (UTC) of a dimension set at or before a time; None before the first."""
+    rows = store.query(
+        "SELECT max(time), count() FROM drift_results"  # noqa: S608 (a constant of this module)
+        f" WHERE project = {{project:String}} AND time <= {{until:DateTime}} AND {_OF_SET}",
+        {"project": project, "until": until, **_set_parameters(dimension_set)},
+    ).rows
+    return as_time(rows[0][0]) if rows and as_int(rows[0][1]) else None
+
+
 def states_at(store: Store, project: str, time: datetime) -> dict[tuple[DimensionSet, str], str]:
     """Return the state of each metric of each dimension set at one evaluation (UTC)."""
     rows = store.query(

@@ -17,7 +17,7 @@ from gnomon_collector.store.queries.filters import Parameters
 TextField = Literal["input_text", "output_text"]
 
 MOST_CHARS: Final = 1000
-_EXAMPLE_CHARS: Final = 300
+EXAMPLE_CHARS: Final = 300
 _VECTOR_KEYS: Final = "'embedding.embeddings.0.embedding.vector', 'mlflow.spanOutputs', 'ai.embedding'"
 _VECTOR: Final = (
     "multiIf("
@@ -116,8 +116,8 @@ def examples(
     """
     where, parameters = _where(project, dimension_set, start, end)
     sql = f"""
-        SELECT trace_id, span_id, start_time, substringUTF8(input_text, 1, {_EXAMPLE_CHARS}),
-            substringUTF8(output_text, 1, {_EXAMPLE_CHARS}), toString({feature.sql}) AS fact
+        SELECT trace_id, span_id, start_time, substringUTF8(input_text, 1, {EXAMPLE_CHARS}),
+            substringUTF8(output_text, 1, {EXAMPLE_CHARS}), toString({feature.sql}) AS fact
         FROM ({ROWS[feature.source]} {where})
         WHERE fact IN {{keys:Array(String)}}
         ORDER BY start_time DESC, span_id
@@ -131,8 +131,8 @@ def calls_by_id(store: Store, project: str, spans: Sequence[tuple[str, str]]) ->
     """Return the calls with these (trace id, span id), in that order; those that are gone are left out."""
     rows = store.query(
         f"""
-        SELECT trace_id, span_id, start_time, substringUTF8(input_text, 1, {_EXAMPLE_CHARS}),
-            substringUTF8(output_text, 1, {_EXAMPLE_CHARS}), ''
+        SELECT trace_id, span_id, start_time, substringUTF8(input_text, 1, {EXAMPLE_CHARS}),
+            substringUTF8(output_text, 1, {EXAMPLE_CHARS}), ''
         FROM spans
         WHERE project = {{project:String}} AND trace_id IN {{traces:Array(String)}}
         """,  # noqa: S608 (a constant)
