@@ -320,7 +320,7 @@ PATTERNS: Final[tuple[Metric, ...]] = (
     Metric("score_count", "Scores", "count", "neither", Sum("1"), ("scores",), SCORE_DIMENSIONS,
            "Number of scores of this name."),
     Metric("drift", "Drift", "effect", "less", Highest("value"), ("drift",), DRIFT_DIMENSIONS,
-           "Newest effect size of the drift of this feature against its reference."),
+           "How far a feature is from its reference, by its threshold: 1 and more is drift."),
 )  # fmt: skip
 """Families of metrics: ``score_mean:faithfulness``, ``score_count:thumbs``, ``drift:output_length``."""
 

@@ -140,8 +140,10 @@ def _score_facts(found: Metric, groups: Key, also: str, table: str, parameters: 
 
 def _drift_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
     parameters["drift_metric"] = found.parameter
+    # statistics have thresholds of their own, so what compares is the severity; 1 is drift: two breaches in a row
     return (
-        "SELECT project, time, service_name, model, prompt_name, prompt_version, value"  # noqa: S608
+        "SELECT project, time, service_name, model, prompt_name, prompt_version,"  # noqa: S608
+        " if(state = 'drift', greatest(1, severity), least(0.99, severity)) AS value"
         f" FROM drift_results FINAL WHERE {_within('time')} AND metric = {{drift_metric:String}}"
         f" AND state != 'not_enough_data'{also}"
     )
