@@ -31,7 +31,7 @@ INNER JOIN (
     GROUP BY key
 ) AS b ON a.key = b.key
 LEFT JOIN (
-    SELECT trace_id, arrayFlatten(groupArray(arrayMap(d -> (d.id, d.content), documents))) AS documents FROM spans
+    SELECT trace_id, arrayFlatten(groupArray(arrayMap(d -> (d.id, d.content), documents))) AS found FROM spans
     WHERE project = {project:String} AND start_time >= {start:DateTime64(9)} AND start_time < {end:DateTime64(9)}
         AND kind = 'retrieval' AND notEmpty(documents)
     GROUP BY trace_id

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gnomon_dashboard.pages import cache, cost, drift, latency, overview, people, prompts, traces
+from gnomon_dashboard.pages import cache, cost, drift, latency, overview, people, prompts, quality, traces
 from gnomon_dashboard.pages.entry import Entry
 
 PAGES: Final[tuple[Entry, ...]] = (
@@ -13,5 +13,6 @@ PAGES: Final[tuple[Entry, ...]] = (
     traces.PAGE,
     *people.PAGES,
     prompts.PAGE,
+    quality.PAGE,
     drift.PAGE,
 )
