@@ -53,6 +53,7 @@ from gnomon_collector.store.engine import Store, open_store
 from gnomon_collector.store.migrations import migrate
 from gnomon_collector.store.price_source import PriceSource
 from gnomon_collector.store.prices import refresh_prices
+from gnomon_schemas.money import Currency
 
 DASHBOARD = "gnomon_dashboard.app:create_dashboard"
 # Each takes `JobParts` and returns its jobs.
@@ -249,6 +250,7 @@ def _dashboard_app(settings: Settings, store: Store, http_url: str) -> Any:
         endpoint=http_url or f"http://127.0.0.1:{settings.otlp_http_port}",
         auth_required=settings.auth == "on",
         secure_cookies=settings.secure_cookies,
+        currency=Currency(settings.currency, settings.currency_per_usd),
     )
 
 

@@ -13,12 +13,14 @@ from starlette.middleware.sessions import SessionMiddleware
 
 from gnomon_collector.store import access
 from gnomon_collector.store.engine import Store
-from gnomon_dashboard import auth, headers, panel_routes, rows
+from gnomon_dashboard import auth, headers, panel_routes, rows, span_routes, writes
 from gnomon_dashboard.components.shell import shell
 from gnomon_dashboard.context import Context, ProjectList, utc_now
+from gnomon_dashboard.currency import ShownCurrency
 from gnomon_dashboard.pages import frame
 from gnomon_dashboard.pages.catalogue import PAGES
 from gnomon_dashboard.paths import Pages
+from gnomon_schemas.money import Currency
 
 _INDEX: Final = """<!DOCTYPE html>
 <html lang="en">
@@ -58,6 +60,7 @@ def create_dashboard(
     endpoint: str = "http://127.0.0.1:4318",
     auth_required: bool = True,
     secure_cookies: bool = False,
+    currency: Currency | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> FastAPI:
     """Return the dashboard, an ASGI application of its own: it must not share an app or a port with an API.
@@ -68,6 +71,7 @@ def create_dashboard(
         endpoint: address that services send to, shown to who has no data yet.
         auth_required: False lets everyone in; for a server that listens on loopback only.
         secure_cookies: True where the dashboard is reached over TLS.
+        currency: what amounts are shown in; US dollars unless given.
         now: the clock, in UTC.
 
     Raises:
@@ -85,9 +89,12 @@ def create_dashboard(
     context = Context(store, ProjectList(store), endpoint, now)
     accounts = StoreAccounts(store)
     rows.add_routes(server, context)
+    span_routes.add_routes(server, context)
+    writes.add_routes(server, context)
     panel_routes.add_routes(server, context, [panel for page in PAGES for panel in page.panels])
     auth.add_routes(server, accounts, auth.LoginThrottle())
     dash = _dash(server, context, auth_required)
+    server.add_middleware(ShownCurrency, currency=currency or Currency())
     _add_middleware(server, dash, accounts, secret, auth_required, secure_cookies)
     return server
 

@@ -49,7 +49,12 @@ def lines(series: Series, canvas: Canvas, form: Format, colours: Sequence[str] =
     for index, (name, values) in enumerate(series.items()):
         numbers = [values.get(time) for time in times]
         traces.append(
-            line(short_name(name or "(none)"), local_times(times, canvas), numbers, shown[index % len(shown)])
+            line(
+                short_name(name or "(none)"),
+                local_times(times, canvas),
+                _drawn(numbers, form),
+                shown[index % len(shown)],
+            )
             | {"customdata": [FORMATS[form](value) for value in numbers], "hovertemplate": "%{customdata}"}
         )
     layout = base_layout(canvas)
@@ -69,7 +74,7 @@ def stacked(series: Series, canvas: Canvas, form: Format, colours: Sequence[str]
                 "type": "bar",
                 "name": short_name(name or "(none)"),
                 "x": middles(times, canvas),
-                "y": numbers,
+                "y": _drawn(numbers, form),
                 "marker": {"color": shown[index % len(shown)]},
                 "customdata": [FORMATS[form](value) for value in numbers],
                 "hovertemplate": "%{customdata}",
@@ -193,13 +198,18 @@ def folded(
     return series
 
 
+def _drawn(numbers: Sequence[float | None], form: Format) -> list[float | None]:
+    """Amounts in the shown currency; other numbers as they are."""
+    return [value if value is None or form != "usd" else units.amount(value) for value in numbers]
+
+
 def _axis(form: Format, top: float) -> dict[str, Any]:
     if form == "duration":
         return duration_ticks(top)
     if form == "percent":
         return {"tickformat": ".0%" if top > 0.08 else ".1%"}
     if form == "usd":
-        return {"tickprefix": "$", "tickformat": "~f" if top < 1000 else "~s"}
+        return units.money_axis() | {"tickformat": "~f" if top < 1000 else "~s"}
     return {"tickformat": "~s"} if top >= 10 else {"tickformat": "~f"}
 
 

@@ -161,12 +161,13 @@ def tokens_by_model(rows: Sequence[ModelUsage], canvas: Canvas) -> Figure:
 
 
 def cost_by_model(rows: Sequence[ModelUsage], canvas: Canvas) -> Figure:
-    """Return cost in USD per bucket, stacked by model."""
+    """Return cost per bucket in the shown currency, stacked by model."""
     figure = _stacked(rows, {id(row): row.cost_usd for row in rows}, canvas)
-    figure["layout"]["yaxis"] |= {"tickprefix": "$", "tickformat": "~f" if _small(figure) else "~s"}
     for bars in figure["data"]:
         bars["hovertemplate"] = "%{customdata}"
         bars["customdata"] = [units.usd(value) for value in bars["y"]]
+        bars["y"] = [units.amount(value) for value in bars["y"]]
+    figure["layout"]["yaxis"] |= units.money_axis() | {"tickformat": "~f" if _small(figure) else "~s"}
     return figure
 
 

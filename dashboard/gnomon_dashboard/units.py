@@ -1,9 +1,28 @@
-"""Numbers as people read them. Pure."""
+"""Numbers as people read them. Pure, but for the currency, which the request's context has."""
 
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Final
 
-NOTHING: Final = "–"
+from gnomon_schemas.money import NOTHING, Currency
+
+__all__ = [
+    "NOTHING",
+    "amount",
+    "change",
+    "duration",
+    "moment",
+    "money_axis",
+    "number",
+    "percent",
+    "usd",
+    "whole",
+]
+
+_DOLLARS: Final = Currency()
+shown_currency: Final[ContextVar[Currency]] = ContextVar("shown_currency", default=_DOLLARS)
+"""What amounts are shown in while a request is answered; `currency.ShownCurrency` sets it."""
+
 _THOUSANDS: Final = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 
@@ -37,19 +56,19 @@ def duration(ms: float | None) -> str:
 
 
 def usd(value: float | None) -> str:
-    """Return an amount in US dollars with the digits that matter: $1,204, $3.52, $0.0042."""
-    if value is None:
-        return NOTHING
-    size = abs(value)
-    if size == 0:
-        return "$0"
-    if size < 0.000005:
-        return "<$0.00001"
-    if size >= 100:
-        return f"${value:,.0f}"
-    if size >= 0.995:
-        return f"${value:.2f}"
-    return f"${value:.4f}" if size >= 0.00995 else f"${value:.2g}" if size >= 0.0001 else f"${value:.6f}"
+    """Return an amount given in US dollars, in the currency of the request: $1,204, $3.52, 0.31 ₽."""
+    return shown_currency.get().show(value)
+
+
+def amount(usd_value: float) -> float:
+    """Return an amount given in US dollars as a number of the shown currency, for axes."""
+    return shown_currency.get().of_usd(usd_value)
+
+
+def money_axis() -> dict[str, str]:
+    """Return what Plotly puts at the ticks of an axis of `amount`s."""
+    currency = shown_currency.get()
+    return {"ticksuffix": f" {currency.sign}"} if currency.stands_behind else {"tickprefix": currency.sign}
 
 
 def percent(share: float | None, digits: int = 1) -> str:

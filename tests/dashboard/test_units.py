@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from gnomon_dashboard import units
+from gnomon_dashboard.currency import ShownCurrency
+from gnomon_schemas.money import Currency
 
 
 @pytest.mark.parametrize(
@@ -50,3 +55,25 @@ def test_change_needs_something_before() -> None:
     assert units.change(3, 2) == 0.5
     assert units.change(3, 0) is None
     assert units.change(None, 2) is None
+
+
+def test_amounts_are_shown_in_the_currency_of_the_request() -> None:
+    token = units.shown_currency.set(Currency("RUB", 80))
+    try:
+        assert units.usd(0.5) == "40.00 ₽"
+        assert units.amount(0.5) == 40
+        assert units.money_axis() == {"ticksuffix": " ₽"}
+    finally:
+        units.shown_currency.reset(token)
+    assert units.money_axis() == {"tickprefix": "$"}
+
+
+async def test_a_dashboard_in_another_currency_shows_its_pages_in_it() -> None:
+    shown: list[str] = []
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        shown.append(await asyncio.to_thread(units.usd, 2.0))
+
+    await ShownCurrency(page, Currency("EUR", 0.5))({"type": "http"}, None, None)  # type: ignore[arg-type]
+    assert shown == ["€1.00"]
+    assert units.usd(2.0) == "$2.00"
