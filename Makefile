@@ -122,6 +122,10 @@ bench-queries: $(STAMP) ## Overview panels at 10 M spans, p95 per panel
 bench-peers: $(STAMP) ## The same requests against Phoenix and MLflow, side by side
 	$(BIN)/python -m tests.bench.peers
 
+.PHONY: bench-sdk
+bench-sdk: $(STAMP) ## What the SDK adds to an LLM call, beside six other SDKs
+	$(BIN)/python -m tests.bench.sdk
+
 $(BIN)/pip:
 	$(call new_venv,$(VENV))
 

@@ -1,7 +1,7 @@
 """One library under load, in its own virtualenv: prints what it cost as JSON. See `tests.bench.sdk`.
 
-Needs the standard library, openai and the library under test, nothing of this repository. The bare client
-is measured first in the same process, with the same provider, then the library is loaded.
+Needs the standard library, openai and the library under test, nothing of this repository. All libraries are
+driven in turns, a few calls each, so that what else the machine does weighs on all of them alike.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import gc
 import json
 import os
 import resource
+import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 SYSTEM = "You are the assistant of a shoe shop. Answer in the customer's language, briefly and politely. " * 5
@@ -108,7 +110,9 @@ def start_bare(collector: str) -> Any:
     return lambda: True
 
 
-STARTERS = {name.removeprefix("start_"): made for name, made in globals().items() if name.startswith("start_")}
+STARTERS = {
+    name.removeprefix("start_"): made for name, made in globals().items() if name.startswith("start_")
+}
 
 
 class Calls:
@@ -145,91 +149,80 @@ class Calls:
             pass
 
 
-def measure(call: Callable[[], Any], count: int, flush: Callable[[], Any]) -> dict[str, Any]:
-    """Call ``count`` times; per call the caller's CPU and wall time, and the CPU of the whole process."""
+Reply = dict[str, Any]
+
+
+def measure(call: Callable[[], Any], count: int) -> Reply:
+    """Call ``count`` times; CPU of the calling thread and wall time of each call, in µs."""
     threads, walls = [0] * count, [0] * count
-    whole = time.process_time_ns()
     for index in range(count):
         wall, thread = time.perf_counter_ns(), time.thread_time_ns()
         call()
         threads[index], walls[index] = time.thread_time_ns() - thread, time.perf_counter_ns() - wall
-    flush()
-    return {
-        "thread_us": [value / 1_000 for value in threads],
-        "wall_us": [value / 1_000 for value in walls],
-        "process_us": (time.process_time_ns() - whole) / 1_000 / count,
-    }
+    return _reply(threads, walls)
 
 
-async def measure_async(
-    call: Callable[[], Awaitable[None]], count: int, flush: Callable[[], Any]
-) -> dict[str, Any]:
+async def measure_async(call: Callable[[], Awaitable[None]], count: int) -> Reply:
     """`measure` on an event loop."""
     threads, walls = [0] * count, [0] * count
-    whole = time.process_time_ns()
     for index in range(count):
         wall, thread = time.perf_counter_ns(), time.thread_time_ns()
         await call()
         threads[index], walls[index] = time.thread_time_ns() - thread, time.perf_counter_ns() - wall
-    flush()
+    return _reply(threads, walls)
+
+
+def _reply(threads_ns: list[int], walls_ns: list[int]) -> Reply:
     return {
-        "thread_us": [value / 1_000 for value in threads],
-        "wall_us": [value / 1_000 for value in walls],
-        "process_us": (time.process_time_ns() - whole) / 1_000 / count,
+        "thread_us": [value / 1_000 for value in threads_ns],
+        "wall_us": [value / 1_000 for value in walls_ns],
+        "process_us": time.process_time_ns() / 1_000,
+        "rss_mib": rss_mib(),
     }
-
-
-async def _run_async(calls: Calls, count: int, flush: Callable[[], Any]) -> dict[str, Any]:
-    await measure_async(calls.async_chat, 30, flush)
-    return {
-        "async_chat": await measure_async(calls.async_chat, count, flush),
-        "async_stream": await measure_async(calls.async_stream, count // 4, flush),
-    }
-
-
-def scenario(calls: Calls, count: int, flush: Callable[[], Any]) -> dict[str, Any]:
-    """All kinds of call, after a warm-up."""
-    measure(calls.chat, 50, flush)
-    gc.collect()
-    found = {"chat": measure(calls.chat, count, flush)}
-    measure(calls.stream, 10, flush)
-    found["stream"] = measure(calls.stream, count // 4, flush)
-    found["embeddings"] = measure(calls.embeddings, count // 2, flush)
-    return {**found, **asyncio.run(_run_async(calls, count // 2, flush))}
 
 
 def rss_mib() -> float:
     """Resident memory of now, in MiB."""
-    with open("/proc/self/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * resource.getpagesize() / 2**20
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * resource.getpagesize() / 2**20
+
+
+class Worker:
+    """Obeys lines of ``<kind of call or "flush"> <count>``, each with a line of JSON."""
+
+    def __init__(self, calls: Calls, flush: Callable[[], Any]) -> None:
+        self._calls = calls
+        self._flush = flush
+        self._loop = asyncio.new_event_loop()
+
+    def obey(self, kind: str, count: int) -> Reply:
+        """Do what a line says."""
+        if kind == "flush":
+            return measure(self._flush, 1)
+        call = getattr(self._calls, kind)
+        if kind.startswith("async_"):
+            return self._loop.run_until_complete(measure_async(call, count))
+        return measure(call, count)
 
 
 def main() -> None:
+    """Start the library, then obey until the input ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("library", choices=sorted(STARTERS))
     parser.add_argument("--provider", required=True)
     parser.add_argument("--collector", required=True)
-    parser.add_argument("--mode", choices=("cost", "memory", "exit"), default="cost")
-    parser.add_argument("--count", type=int, default=400)
     options = parser.parse_args()
-    result: dict[str, Any] = {}
-    if options.mode == "cost":
-        result["bare"] = scenario(Calls(options.provider), options.count, lambda: True)
-    else:
-        Calls(options.provider).chat()
+    Calls(options.provider).chat()
     started = time.perf_counter()
     flush = STARTERS[options.library](options.collector)
-    result["start_s"] = time.perf_counter() - started
-    calls = Calls(options.provider)
-    if options.mode == "cost":
-        result["with"] = scenario(calls, options.count, flush)
-    else:
-        calls.chat()
-        result["rss_before_mib"] = rss_mib()
-        result["calls"] = measure(calls.chat, options.count, lambda: True)
-        result["rss_after_mib"] = rss_mib()
-        result["rss_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(result), flush=True)
+    start_s = time.perf_counter() - started
+    worker = Worker(Calls(options.provider), flush)
+    worker.obey("chat", 5)
+    gc.collect()
+    print(json.dumps({"start_s": start_s, "rss_mib": rss_mib()}), flush=True)
+    for line in sys.stdin:
+        kind, count = line.split()
+        print(json.dumps(worker.obey(kind, int(count))), flush=True)
 
 
 if __name__ == "__main__":
