@@ -46,6 +46,7 @@ SEARCH: Final = "traces-search"
 COLUMNS: Final = "traces-columns"
 RESET: Final = "traces-reset"
 EXPORT: Final = "traces-export"
+EXPORT_JSONL: Final = "traces-export-jsonl"
 COUNT: Final = "traces-count"
 
 # --- trace -------------------------------------------------------------------------------------
@@ -53,6 +54,8 @@ TRACE_HEAD: Final = "trace-head"
 WATERFALL: Final = "waterfall"
 WATERFALL_DATA: Final = "waterfall-data"
 SPAN: Final = "span-detail"
+TRACE_SCORES: Final = "trace-scores"
+TRACE_CONTEXT: Final = "trace-context"
 
 
 def state_of(panel: str) -> str:

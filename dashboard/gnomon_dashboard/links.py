@@ -9,6 +9,11 @@ from gnomon_dashboard import state
 from gnomon_dashboard.state import ViewState
 
 
+def escaped(text: str) -> str:
+    """Return a text as one segment of a path."""
+    return quote(text, safe="")
+
+
 def to_page(path: str, view: ViewState) -> str:
     """Return the address of a page that keeps project, time, refresh and filters."""
     return path + state.to_query(kept(view))

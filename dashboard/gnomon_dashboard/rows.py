@@ -1,8 +1,9 @@
-"""What the grid fetches: blocks of rows and their number as JSON, and the whole result as CSV."""
+"""What the grid fetches: blocks of rows, their number, suggestions; and the whole result to download."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -10,9 +11,9 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from gnomon_collector.errors import StoreError
+from gnomon_collector.errors import BadRequest, StoreError
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.queries import traces
+from gnomon_collector.store.queries import suggestions, trace_language, traces
 from gnomon_collector.store.queries.traces import TraceQuery
 from gnomon_dashboard import links, state, units
 from gnomon_dashboard.context import Context, View, resolve
@@ -20,6 +21,8 @@ from gnomon_dashboard.pages.traces import default_columns
 
 DEEPEST_ROW: Final = 1_000_000
 _DURATIONS: Final = ("latency_ms", "ttft_ms")
+_MEDIA_TYPES: Final = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
+SCORE_FIELDS: Final = ("score.",)
 _COUNTS: Final = ("tokens", "input_tokens", "output_tokens", "cache_read_tokens", "calls", "spans")
 
 
@@ -39,32 +42,50 @@ class RowsRequest(BaseModel):
 
 
 def add_routes(app: FastAPI, context: Context) -> None:
-    """Add ``POST /api/traces/rows``, ``POST /api/traces/count`` and ``GET /export/traces.csv``."""
+    """Add the routes of the Traces page: ``/api/traces/…`` and ``/export/traces.csv`` or ``.jsonl``."""
 
     @app.post("/api/traces/rows", include_in_schema=False)
     async def read_rows(body: RowsRequest, request: Request) -> Response:
         view = await resolve(context, body.search, request.cookies)
-        query = _query(view, context, body.until)
-        return await _answer(block, context.store, view, query, body)
+        return await _answer(lambda: block(context.store, view, _query(view, context, body.until), body))
 
     @app.post("/api/traces/count", include_in_schema=False)
     async def count_rows(body: RowsRequest, request: Request) -> Response:
         view = await resolve(context, body.search, request.cookies)
-        query = _query(view, context, body.until)
-        return await _answer(lambda: {"count": traces.count(context.store, query)})
+        query = partial(_query, view, context, body.until)
+        return await _answer(lambda: {"count": traces.count(context.store, query())})
 
-    @app.get("/export/traces.csv", include_in_schema=False)
-    async def export(request: Request) -> Response:
+    @app.get("/api/traces/suggest", include_in_schema=False)
+    async def suggest(request: Request) -> Response:
         view = await resolve(context, request.url.query, request.cookies)
-        query = _query(view, context, None)
+        asked = request.query_params.get("field", ""), request.query_params.get("begin", "")[:200]
+        return await _answer(lambda: suggested(context.store, view, *asked))
+
+    @app.get("/export/traces.{form}", include_in_schema=False)
+    async def export(form: str, request: Request) -> Response:
+        if form not in _MEDIA_TYPES:
+            return Response("Formats are csv and jsonl.\n", status_code=404, media_type="text/plain")
+        view = await resolve(context, request.url.query, request.cookies)
         wanted = list(view.state.columns) or default_columns(view.state.rows)
         try:
-            body = await asyncio.to_thread(_started, traces.export(context.store, query, wanted))
+            query = _query(view, context, None)
+            chunks = traces.export(context.store, query, wanted, form)  # type: ignore[arg-type]  # checked above
+            body = await asyncio.to_thread(_started, chunks)
         except StoreError as error:
             return Response(f"The export failed: {error}\n", status_code=503, media_type="text/plain")
-        name = f"gnomon-{view.state.rows}-{context.now():%Y%m%d-%H%M%S}.csv"
+        except BadRequest as error:
+            return Response(f"{error}\n", status_code=400, media_type="text/plain")
+        name = f"gnomon-{view.state.rows}-{context.now():%Y%m%d-%H%M%S}.{form}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return StreamingResponse(body, media_type="text/csv; charset=utf-8", headers=headers)
+        return StreamingResponse(body, media_type=_MEDIA_TYPES[form], headers=headers)
+
+
+def suggested(store: Store, view: View, field: str, begin: str) -> dict[str, Any]:
+    """Return what may stand next in the query bar: names of fields, or values that a field really has."""
+    names = [*trace_language.fields(view.state.rows), *SCORE_FIELDS]
+    if not field:
+        return {"fields": [name for name in names if name.startswith(begin.lower())]}
+    return {"values": suggestions.values(store, view.scope, view.window, field, begin)}
 
 
 def block(store: Store, view: View, query: TraceQuery, body: RowsRequest) -> dict[str, Any]:
@@ -106,9 +127,11 @@ def _query(view: View, context: Context, until_ms: float | None) -> TraceQuery:
     return state.trace_query(view.state, view.project, now)
 
 
-async def _answer(ask: Any, *arguments: Any) -> Response:
+async def _answer(ask: Callable[[], Any]) -> Response:
     try:
-        return JSONResponse(await asyncio.to_thread(ask, *arguments))
+        return JSONResponse(await asyncio.to_thread(ask))
+    except BadRequest as error:
+        return JSONResponse({"error": str(error)}, status_code=400)
     except StoreError as error:
         return JSONResponse({"error": str(error)}, status_code=503)
 

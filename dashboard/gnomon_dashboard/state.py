@@ -10,7 +10,7 @@ are dropped: a link from elsewhere must not break a page.
 ``refresh``    seconds between live refreshes; 0: off; absent: the default
 ``service``, ``env``, ``model``   filters, each any number of times
 ``rows``       Traces: ``traces`` or ``calls``
-``q``          Traces: text in input or output
+``q``          Traces: a query (`gnomon_collector.store.queries.trace_language`)
 ``sort``       Traces: a column id, ``-`` in front for descending
 ``filter``     Traces: the grid's filter model as JSON
 ``cols``       Traces: ids of the visible columns, comma-separated
@@ -28,6 +28,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import parse_qs, urlencode
 
+from gnomon_collector.store.queries import trace_language
 from gnomon_collector.store.queries.filters import Scope, Window, floor_time
 from gnomon_collector.store.queries.trace_columns import Rows, column
 from gnomon_collector.store.queries.trace_filters import NUMBER_SQL, TEXT_SQL, ColumnFilter, Condition
@@ -172,17 +173,23 @@ def step_s(length: timedelta) -> int:
 
 
 def trace_query(state: ViewState, project: str, now: datetime) -> TraceQuery:
-    """Return what the Traces page asks the store for. The window's start is not widened to the hour."""
+    """Return what the Traces page asks the store for. The window's start is not widened to the hour.
+
+    Raises:
+        QuerySyntaxError: the query bar's text cannot be read.
+    """
+    asked = trace_language.parse(state.text, state.rows)
     start = state.start or floor_time(now - PRESETS[state.range], 60)
     return TraceQuery(
         scope=scope(state, project),
         start=start,
         end=state.end or now,
         rows=state.rows,
-        text=state.text,
         sort=state.sort.removeprefix("-"),
         descending=state.sort.startswith("-"),
-        filters=column_filters(state.filter, state.rows),
+        filters=(*column_filters(state.filter, state.rows), *asked.filters),
+        texts=asked.texts,
+        scores=asked.scores,
     )
 
 

@@ -24,7 +24,7 @@
     });
     if (response.status === 401) window.location.reload();
     const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error || `HTTP ${response.status}`);
+    if (!response.ok) throw Object.assign(new Error(answer.error || `HTTP ${response.status}`), { status: response.status });
     return answer;
   }
 
@@ -54,6 +54,7 @@
     try {
       const { count } = await post("/api/traces/count", { search: window.location.search, until: grid.until }, grid.aborter.signal);
       const what = window.gnomonPage.parameters().get("rows") === "calls" ? "call" : "trace";
+      grid.count = count;
       say(`${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`);
     } catch (error) {
       if (error.name !== "AbortError") say("");
@@ -84,8 +85,8 @@
           // the grid waits for every answer before it asks again, also for those nobody wants any more
           request.failCallback();
           if (aborter.signal.aborted || grid.api.isDestroyed()) return;
-          say(`Query failed: ${error.message}`, true);
-          if (request.startRow === 0) overlay(grid.api, "The query failed. Narrow the time range, or try again.");
+          say(error.status === 400 ? error.message : `Query failed: ${error.message}`, true);
+          if (request.startRow === 0) overlay(grid.api, error.status === 400 ? "This query cannot be read: see above." : "The query failed. Narrow the time range, or try again.");
         }
       },
     };
@@ -128,9 +129,68 @@
     setTimeout(() => (grid.isFollowing = false), 0);
     const search = now.get("q") || "";
     window.dash_clientside.set_props("traces-search", { value: search });
-    document.getElementById("traces-export")?.setAttribute("href", `/export/traces.csv${window.location.search}`);
+    showDownloads();
     if (grid.key && grid.key !== dataKey()) load(grid);
   }
+
+  function showDownloads() {
+    document.getElementById("traces-export")?.setAttribute("href", `/export/traces.csv${window.location.search}`);
+    document.getElementById("traces-export-jsonl")?.setAttribute("href", `/export/traces.jsonl${window.location.search}`);
+  }
+
+  // --- download with progress: rows are counted as they come ---
+  const MOST_IN_MEMORY = 400000;
+
+  async function save(link, form) {
+    const name = `gnomon-traces-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, "")}.${form}`;
+    const response = await fetch(link.href);
+    if (!response.ok) return say(await response.text(), true);
+    const chunks = [];
+    let rows = form === "csv" ? -1 : 0;
+    for (const reader = response.body.getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      chunks.push(value);
+      for (const byte of value) if (byte === 10) rows += 1;
+      const all = mounted?.count ? ` of ${mounted.count.toLocaleString("en")}` : "";
+      say(`Downloading: ${Math.max(0, rows).toLocaleString("en")}${all} rows`);
+    }
+    const file = document.createElement("a");
+    file.href = URL.createObjectURL(new Blob(chunks));
+    file.download = name;
+    file.click();
+    setTimeout(() => URL.revokeObjectURL(file.href), 60000);
+    say(`${Math.max(0, rows).toLocaleString("en")} rows downloaded`);
+  }
+
+  // --- live tail ---
+  let tail = null;
+
+  function toggleTail(button) {
+    const on = tail === null;
+    clearInterval(tail);
+    tail = on ? setInterval(() => document.hidden || refresh(), 2000) : null;
+    button.setAttribute("aria-pressed", String(on));
+    button.classList.toggle("active", on);
+    if (on) window.gnomonPage.go({ sort: null, from: null, to: null }, { replace: true });
+  }
+
+  function refresh() {
+    const button = document.querySelector('[data-action="tail"]');
+    if (!button || !mounted || mounted.api.isDestroyed?.()) {
+      clearInterval(tail);
+      tail = null;
+    } else clientside.gnomonGrid.tick();
+  }
+
+  document.addEventListener("click", (event) => {
+    const entry = event.target.closest?.("[data-action]");
+    if (entry?.dataset.action === "tail") toggleTail(entry);
+    if (entry?.dataset.action === "export" && (mounted?.count ?? 0) <= MOST_IN_MEMORY && window.ReadableStream) {
+      event.preventDefault();
+      save(entry, entry.dataset.value).catch((error) => say(`The download failed: ${error.message}`, true));
+    }
+  });
 
   function opensTrace(event) {
     const selected = window.getSelection()?.toString();
@@ -158,7 +218,7 @@
     api.addEventListener("cellKeyDown", (event) => event.event?.key === "Enter" && opensTrace(event));
     await ready(api);
     if (mounted !== grid) return;
-    document.getElementById("traces-export")?.setAttribute("href", `/export/traces.csv${window.location.search}`);
+    showDownloads();
     load(grid);
   }
 

@@ -1,5 +1,4 @@
-"""Cache: how often own caches and the providers' prompt caches answer, what that saves, and whether it is"
-" right."""
+"""Cache: how often own caches and prompt caches answer, what that saves, and whether it is right."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -10,9 +10,9 @@ from dash import Dash, Input, Output, State, ctx, dcc, html
 
 from gnomon_collector.errors import StoreError
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.queries import trace
+from gnomon_collector.store.queries import trace, trace_links
 from gnomon_dashboard import ids, links, state, units, waterfall
-from gnomon_dashboard.components import empty, panels, span_view
+from gnomon_dashboard.components import empty, judgements, panels, span_view
 from gnomon_dashboard.components.attributes import aria, data
 from gnomon_dashboard.context import Context, View, resolve
 from gnomon_dashboard.scripts import connect
@@ -28,6 +28,8 @@ def layout() -> Any:
             dcc.Store(id=ids.WATERFALL_DATA),
             dcc.Store(id=ids.done("draw")),
             html.Div(id=ids.TRACE_HEAD, className="trace-head", children=html.Div(className="line loading")),
+            html.Div(id=ids.TRACE_CONTEXT, className="trace-context"),
+            html.Div(id=ids.TRACE_SCORES, className="trace-judgements"),
             html.Div(
                 className="trace-columns",
                 children=[
@@ -41,7 +43,7 @@ def layout() -> Any:
                 ],
             ),
         ],
-    )  # fmt: skip
+    )
 
 
 def register(app: Dash, context: Context) -> None:
@@ -69,14 +71,26 @@ def register(app: Dash, context: Context) -> None:
         Output(ids.SPAN, "children"),
         Input(ids.URL, "search"),
         Input(ids.WATERFALL_DATA, "data"),
+        Input(ids.REFRESH_NOW, "n_clicks"),
         State(ids.URL, "pathname"),
     )
-    async def show_span(search: str, shown: dict[str, Any] | None, path: str) -> Any:
+    async def show_span(search: str, shown: dict[str, Any] | None, _clicks: int, path: str) -> Any:
         view = await resolve(context, search, ctx.cookies)
         selected = view.state.span or (shown or {}).get("selected", "")
         if not selected:
             return None
         return await asyncio.to_thread(selected_span, context.store, view, trace_id_of(path), selected)
+
+    @app.callback(
+        Output(ids.TRACE_CONTEXT, "children"),
+        Output(ids.TRACE_SCORES, "children"),
+        Input(ids.URL, "pathname"),
+        Input(ids.REFRESH_NOW, "n_clicks"),
+        State(ids.URL, "search"),
+    )
+    async def show_around(path: str, _clicks: int, search: str) -> tuple[Any, Any]:
+        view = await resolve(context, search, ctx.cookies)
+        return await asyncio.to_thread(around_trace, context.store, view, trace_id_of(path))
 
 
 def trace_id_of(path: str | None) -> str:
@@ -116,7 +130,23 @@ def selected_span(store: Store, view: View, trace_id: str, span_id: str) -> Any:
         return panels.failed(str(error))
     if span is None:
         return empty.not_found("No such span", f"This trace has no span {span_id}.")
-    return span_view.span_view(span, scores, view.zone, links.to_traces(around(view, span.start_time)))
+    shown = span_view.span_view(span, scores, view.zone, links.to_traces(around(view, span.start_time)))
+    return html.Div([judgements.span_actions(span), shown])
+
+
+def around_trace(store: Store, view: View, trace_id: str) -> tuple[Any, Any]:
+    """Return links to what the trace belongs to, and what people and judges say of it."""
+    try:
+        found = trace_links.context_of(store, view.project, trace_id)
+        scores = trace.scores(store, view.project, trace_id)
+    except StoreError as error:
+        return panels.failed(str(error)), None
+    if found is None:
+        return None, None
+    near = around(view, found.start)
+    return judgements.context_links(found, near), judgements.judgements(
+        scores, trace_id, view.project, view.zone
+    )
 
 
 def around(view: View, moment: datetime) -> state.ViewState:

@@ -10,7 +10,7 @@ from dash import Dash, Input, Output, dcc, html
 
 from gnomon_collector.store.queries.trace_columns import Column, Rows, columns
 from gnomon_dashboard import ids
-from gnomon_dashboard.components.attributes import aria
+from gnomon_dashboard.components.attributes import aria, data
 from gnomon_dashboard.components.icons import icon
 from gnomon_dashboard.context import Context
 from gnomon_dashboard.pages import trace
@@ -58,6 +58,9 @@ SHOWN: Final[dict[str, Shown]] = {
     "cache_read_tokens": Shown("Cached tokens", 124),
     "cache_status": Shown("Cache", 90),
     "language": Shown("Language", 96),
+    "tags": Shown("Tags", 130),
+    "fallback_of": Shown("Fallback of", 130),
+    "attempt": Shown("Attempt", 90),
     "calls": Shown("Model calls", 110),
     "spans": Shown("Spans", 84),
     "span_id": Shown("Span id", 112, False, "GnomonId"),
@@ -135,18 +138,26 @@ def _bar(view: ViewState) -> Any:
                 value=view.rows,
                 size="xs",
             ),
-            dmc.TextInput(
-                id=ids.SEARCH,
-                value=view.text,
-                placeholder="Search in input and output",
-                leftSection=icon("search", 14),
-                size="xs",
-                debounce=400,
-                className="grid-search",
-                **aria(label="Search in input and output"),
+            html.Div(
+                dmc.TextInput(
+                    id=ids.SEARCH,
+                    value=view.text,
+                    placeholder="model:gpt-4o* latency>3s text…",
+                    leftSection=icon("search", 14),
+                    size="xs",
+                    debounce=400,
+                    autoComplete="off",
+                    **aria(label="Query"),
+                    **data(query="bar"),
+                ),
+                className="grid-search query-bar",
             ),
+            _language(),
             html.Span(id=ids.COUNT, className="grid-count", role="status"),
-            html.Div(className="grid-actions", children=[_column_chooser(view), _reset(), _export()]),
+            html.Div(
+                className="grid-actions",
+                children=[_tail(), _views(), _column_chooser(view), _reset(), _export()],
+            ),
         ],
     )
 
@@ -181,13 +192,72 @@ def _reset() -> Any:
 
 
 def _export() -> Any:
-    return html.A(
-        [icon("download", 14), html.Span("CSV")],
-        id=ids.EXPORT,
-        href="/export/traces.csv",
+    """assets/grid.js shows how far a download is; a browser without it follows the links."""
+    links = [
+        html.A(
+            label,
+            id=component_id,
+            href=f"/export/traces.{form}",
+            className="menu-entry",
+            title="Every row of this result",
+            **data(action="export", value=form),
+        )
+        for component_id, form, label in (
+            (ids.EXPORT, "csv", "CSV"),
+            (ids.EXPORT_JSONL, "jsonl", "JSON Lines"),
+        )
+    ]
+    summary = html.Summary([icon("download", 14), html.Span("Download")], className="chip-button")
+    return html.Details([summary, html.Div(links, className="menu-entries")], className="panel-menu")
+
+
+def _tail() -> Any:
+    return html.Button(
+        [icon("refresh", 14), html.Span("Live")],
         className="chip-button",
-        title="Download every row of this result",
+        title="Live tail: the newest rows every two seconds",
+        **data(action="tail"),
+        **aria(pressed="false"),
     )
+
+
+def _views() -> Any:
+    """Filled by assets/views.js when it is opened."""
+    summary = html.Summary([icon("star", 14), html.Span("Views")], className="chip-button")
+    return html.Details(
+        [summary, html.Div(className="menu-entries views-list", **data(views="traces"))],
+        className="panel-menu",
+    )
+
+
+def _language() -> Any:
+    """What the query bar understands."""
+    shown = [(html.Code(example), text) for example, text in LANGUAGE]
+    rows = [html.Tr([html.Td(example), html.Td(text)]) for example, text in shown]
+    return dmc.Popover(
+        position="bottom-start",
+        shadow="md",
+        children=[
+            dmc.PopoverTarget(
+                html.Button(
+                    icon("info", 14), className="hint", title="How to ask", **aria(label="How to ask")
+                )
+            ),
+            dmc.PopoverDropdown(html.Table(html.Tbody(rows), className="rank language")),
+        ],
+    )
+
+
+LANGUAGE: Final = (
+    ("model:gpt-4o*", "begins so; * also in front, or alone: is set"),
+    ("status:error", "is so; user:u1,u2 is any of them"),
+    ("latency>3s cost>=$0.01", "also < <= =; units ms s m h, %, k M"),
+    ("score.groundedness<0.5", "a score of the trace"),
+    ("tag:beta", "has the tag"),
+    ("-env:staging", "not so"),
+    ('where is my order "rule: 7"', "words in input or output; quotes around colons"),
+)
+"""Examples of the query language, for the help beside the bar."""
 
 
 def _definition(one: Column, view: ViewState) -> dict[str, Any]:

@@ -29,8 +29,7 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class ScoreMoments:
-    """Scores of one name: their number, mean (weighted by 1 / inclusion probability), and its standard"
-    " error."""
+    """Scores of one name: number, mean (weighted by 1 / inclusion probability), its standard error."""
 
     name: str
     count: int

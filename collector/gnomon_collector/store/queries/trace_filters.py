@@ -7,7 +7,18 @@ from typing import Final, Literal, TypeAlias
 from gnomon_collector.store.queries.filters import Parameters
 from gnomon_collector.store.queries.trace_columns import Column
 
-TextOperator: TypeAlias = Literal["contains", "notContains", "equals", "notEqual", "startsWith", "endsWith"]
+TextOperator: TypeAlias = Literal[
+    "contains",
+    "notContains",
+    "equals",
+    "notEqual",
+    "startsWith",
+    "endsWith",
+    "notStartsWith",
+    "notEndsWith",
+    "hasItem",
+    "hasNoItem",
+]
 NumberOperator: TypeAlias = Literal[
     "equals", "notEqual", "greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "inRange"
 ]
@@ -20,6 +31,11 @@ TEXT_SQL: Final = {
     "notEqual": "lowerUTF8({column}) != lowerUTF8({value})",
     "startsWith": "startsWith(lowerUTF8({column}), lowerUTF8({value}))",
     "endsWith": "endsWith(lowerUTF8({column}), lowerUTF8({value}))",
+    "notStartsWith": "NOT startsWith(lowerUTF8({column}), lowerUTF8({value}))",
+    "notEndsWith": "NOT endsWith(lowerUTF8({column}), lowerUTF8({value}))",
+    # of texts joined with a comma
+    "hasItem": "has(splitByString(', ', lowerUTF8({column})), lowerUTF8({value}))",
+    "hasNoItem": "NOT has(splitByString(', ', lowerUTF8({column})), lowerUTF8({value}))",
     "blank": "{column} = ''",
     "notBlank": "{column} != ''",
 }

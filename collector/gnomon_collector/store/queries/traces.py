@@ -10,7 +10,7 @@ full, so that it does not grow with the window.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_int, as_time
@@ -25,6 +25,9 @@ from gnomon_collector.store.queries.trace_columns import (
     columns,
 )
 from gnomon_collector.store.queries.trace_filters import ColumnFilter, filter_sql
+from gnomon_collector.store.queries.trace_language import ScoreFilter, TextFilter
+
+ExportForm: TypeAlias = Literal["csv", "jsonl"]
 
 TEXT_SHOWN: Final = 300
 """Characters of input and output that a page of rows carries."""
@@ -48,6 +51,8 @@ class TraceQuery:
         start: earliest start of a span, inclusive (UTC).
         end: latest start of a span, exclusive (UTC).
         text: kept are rows with this text in input or output, upper and lower case alike.
+        texts: more texts that must, or must not, stand there.
+        scores: kept are rows whose trace has such scores.
         sort: a column id, see `trace_columns.COLUMNS`.
     """
 
@@ -59,6 +64,8 @@ class TraceQuery:
     sort: str = "time"
     descending: bool = True
     filters: tuple[ColumnFilter, ...] = ()
+    texts: tuple[TextFilter, ...] = ()
+    scores: tuple[ScoreFilter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +94,37 @@ def count(store: Store, query: TraceQuery) -> int:
     return as_int(result.rows[0][0])
 
 
-def export(store: Store, query: TraceQuery, column_ids: Sequence[str]) -> Iterator[bytes]:
-    """Yield the whole filtered result as CSV, newest first, with a header of column ids.
+def export(
+    store: Store, query: TraceQuery, column_ids: Sequence[str], form: ExportForm = "csv"
+) -> Iterator[bytes]:
+    """Yield the whole filtered result, newest first: as CSV with a header of column ids, or as JSON Lines.
 
-    It is read day by day, so that neither the database nor this process holds all of it. Texts that a
+    It is read day by day, so that neither the database nor this process holds all of it. In CSV, texts that a
     spreadsheet would run as a formula get an apostrophe in front.
     """
     chosen = [one for name in column_ids if (one := column(query.rows, name))]
     wanted = chosen or list(columns(query.rows))
-    yield (",".join(f'"{one.id}"' for one in wanted) + "\n").encode()
+    if form == "csv":
+        yield (",".join(f'"{one.id}"' for one in wanted) + "\n").encode()
+    select = _select_list(wanted, query.rows, form)
     for day in _days(replace(query, sort="time", descending=True)):
         if query.rows == "calls":
-            select = _csv_list(wanted, "calls")
-            yield from _csv(store, *_calls_sql(day, select, order="start_time DESC, span_id"))
+            sql, parameters = _calls_sql(day, select, order="start_time DESC, span_id")
+            yield from _written(store, form, wanted, sql, parameters)
         else:
-            yield from _export_traces(store, query, day, _csv_list(wanted, "traces"))
+            yield from _export_traces(store, query, day, wanted, form)
 
 
-def _export_traces(store: Store, query: TraceQuery, day: TraceQuery, select: str) -> Iterator[bytes]:
+def _export_traces(
+    store: Store, query: TraceQuery, day: TraceQuery, wanted: Sequence[Column], form: ExportForm
+) -> Iterator[bytes]:
+    select = _select_list(wanted, "traces", form)
     found = _run_traces(store, day, looks_back=day.start > query.start, floor=query.start)
     for first in range(0, len(found), _TRACES_PER_EXPORT_QUERY):
         block = found[first : first + _TRACES_PER_EXPORT_QUERY]
         sql, parameters = _whole_traces_sql(query, block, select)
-        yield from _csv(store, f"{sql} ORDER BY min(start_time) DESC, trace_id", parameters)
+        ordered = f"{sql} ORDER BY min(start_time) DESC, trace_id"
+        yield from _written(store, form, wanted, ordered, parameters)
 
 
 def merge_ranges(
@@ -156,9 +171,9 @@ def _calls_sql(query: TraceQuery, select: str, order: str = "") -> tuple[str, Pa
     for name, sql_column, values in _labels(query.scope):
         conditions.append(f"{sql_column} IN {{{name}:Array(String)}}")
         parameters[name] = list(values)
-    if query.text:
-        conditions.append(_TEXT_MATCHES)
-        parameters["text"] = query.text
+    for condition, bound_text in _text_conditions(query):
+        conditions.append(condition)
+        parameters |= bound_text
     extra, bound = filter_sql(query.filters, lambda name: column("calls", name), lambda one: one.of_call)
     sql = f"SELECT {select} FROM spans WHERE {' AND '.join(conditions + extra)}"  # noqa: S608
     return sql + (f" ORDER BY {order}" if order else ""), merged(parameters, bound)
@@ -226,9 +241,9 @@ def _having(query: TraceQuery) -> tuple[list[str], Parameters]:
         parameters[name] = list(values)
     if labels:
         having.append(f"countIf({' AND '.join(labels)}) > 0")
-    if query.text:
-        having.append(f"countIf({_TEXT_MATCHES}) > 0")
-        parameters["text"] = query.text
+    for condition, bound_text in _text_conditions(query, any_span=True):
+        having.append(condition)
+        parameters |= bound_text
     return having, parameters
 
 
@@ -263,10 +278,32 @@ def _in_order(rows: list[dict[str, object]], found: Sequence[_Found]) -> list[di
 
 # --- both -----------------------------------------------------------------------------------
 
-_TEXT_MATCHES: Final = (
-    "(positionCaseInsensitiveUTF8(input_text, {text:String}) > 0"
-    " OR positionCaseInsensitiveUTF8(output_text, {text:String}) > 0)"
-)
+
+def _text_conditions(query: TraceQuery, *, any_span: bool = False) -> Iterator[tuple[str, Parameters]]:
+    """Yield a condition for each text; of a trace, one of its spans has to have it."""
+    wanted = [*([TextFilter(query.text)] if query.text else []), *query.texts]
+    for index, one in enumerate(wanted):
+        name = "text" if index == 0 else f"text{index}"
+        condition = (
+            f"(positionCaseInsensitiveUTF8(input_text, {{{name}:String}}) > 0"
+            f" OR positionCaseInsensitiveUTF8(output_text, {{{name}:String}}) > 0)"
+        )
+        if any_span:
+            condition = f"countIf({condition}) {'= 0' if one.negated else '> 0'}"
+        elif one.negated:
+            condition = f"NOT {condition}"
+        yield condition, {name: one.text}
+
+
+def _score_conditions(query: TraceQuery) -> Iterator[tuple[str, Parameters]]:
+    """Yield a condition on the trace for each score that is asked for."""
+    for index, one in enumerate(query.scores):
+        found = (  # the comparison is one of five signs
+            "SELECT trace_id FROM scores FINAL WHERE project = {project:String}"  # noqa: S608
+            f" AND name = {{score{index}:String}} AND value {one.comparison} {{bound{index}:Float64}}"
+        )
+        condition = f"trace_id {'NOT IN' if one.negated else 'IN'} ({found})"
+        yield condition, {f"score{index}": one.name, f"bound{index}": one.value}
 
 
 def _span_conditions(query: TraceQuery) -> tuple[list[str], Parameters]:
@@ -275,7 +312,11 @@ def _span_conditions(query: TraceQuery) -> tuple[list[str], Parameters]:
         "start_time >= {start:DateTime64(9)}",
         "start_time < {end:DateTime64(9)}",
     ]
-    return conditions, Parameters(project=query.scope.project, start=query.start, end=query.end)
+    parameters = Parameters(project=query.scope.project, start=query.start, end=query.end)
+    for condition, bound in _score_conditions(query):
+        conditions.append(condition)
+        parameters |= bound
+    return conditions, parameters
 
 
 def _labels(scope: Scope) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -331,8 +372,23 @@ def _csv_list(wanted: Sequence[Column], rows: Rows) -> str:
     )
 
 
-def _csv(store: Store, sql: str, parameters: Parameters) -> Iterator[bytes]:
-    return store.query_text(f"{sql} SETTINGS format_csv_null_representation = ''", parameters, "CSV")
+def _select_list(wanted: Sequence[Column], rows: Rows, form: ExportForm) -> str:
+    return _csv_list(wanted, rows) if form == "csv" else _json_list(wanted, rows)
+
+
+def _json_list(wanted: Sequence[Column], rows: Rows) -> str:
+    return ", ".join(f"{one.sql(rows)} AS c_{one.id}" for one in wanted)
+
+
+def _written(
+    store: Store, form: ExportForm, wanted: Sequence[Column], sql: str, parameters: Parameters
+) -> Iterator[bytes]:
+    if form == "csv":
+        return store.query_text(f"{sql} SETTINGS format_csv_null_representation = ''", parameters, "CSV")
+    # renamed outside: inside, an alias would hide the column of the table that bears its name
+    names = ", ".join(f"c_{one.id} AS {one.id}" for one in wanted)
+    settings = "output_format_json_quote_64bit_integers = 0, date_time_output_format = 'iso'"
+    return store.query_text(f"SELECT {names} FROM ({sql}) SETTINGS {settings}", parameters, "JSONEachRow")  # noqa: S608 (ids of our columns)
 
 
 def _limits() -> dict[str, object]:
