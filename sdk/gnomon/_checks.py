@@ -11,7 +11,7 @@ from typing import Any, Final
 from opentelemetry import trace
 
 from gnomon import _values
-from gnomon._checks_target import target
+from gnomon._checks_target import aside, target
 from gnomon._checks_types import Check, CheckFailedError, CheckResult, Outcome, Verdict
 from gnomon._errors import UsageError
 from gnomon._fallback import CANNED, NOTHING, candidate_name
@@ -43,9 +43,12 @@ def check(
     Returns:
         The outcomes; true when none failed. A check that could not be run has not failed.
     """
-    text = text_of(answer)
-    result = CheckResult(tuple(_outcome(made, functools.partial(_run_now, made), text) for made in checks))
-    record(result, checks, _ids(trace_id, span_id))
+    text, ids = text_of(answer), _ids(trace_id, span_id)
+    with aside():
+        result = CheckResult(
+            tuple(_outcome(made, functools.partial(_run_now, made), text) for made in checks)
+        )
+    record(result, checks, ids)
     return result
 
 
@@ -53,9 +56,9 @@ async def acheck(
     answer: object, *checks: Check, trace_id: str | int | None = None, span_id: str | int | None = None
 ) -> CheckResult:
     """Like `check`, and waits for checks that are coroutine functions."""
-    text = text_of(answer)
-    ids = _ids(trace_id, span_id)
-    result = CheckResult(tuple([await _outcome_later(made, text) for made in checks]))
+    text, ids = text_of(answer), _ids(trace_id, span_id)
+    with aside():
+        result = CheckResult(tuple([await _outcome_later(made, text) for made in checks]))
     record(result, checks, ids)
     return result
 

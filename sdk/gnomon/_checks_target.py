@@ -1,5 +1,7 @@
 """Which call a check is about: the model call that ended last, here and in this trace."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
@@ -42,6 +44,16 @@ def note_call(span: ReadableSpan) -> None:
     tokens = [attributes.get(key) for key in (names.INPUT_TOKENS, names.OUTPUT_TOKENS)]
     used = [count if isinstance(count, int) else None for count in tokens]
     _LAST.set(LastCall(span.context, span.parent is None, str(model), used[0], used[1]))
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Calls made inside the block, such as those of a judge, are not the ones that are checked next."""
+    last = _LAST.get()
+    try:
+        yield
+    finally:
+        _LAST.set(last)
 
 
 def last_call() -> LastCall | None:

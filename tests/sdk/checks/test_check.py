@@ -273,3 +273,16 @@ def test_a_real_stream_is_judged_on_its_call(
             list(gnomon.check_stream(stream, checks.max_length(5), on_fail="raise"))
     assert gnomon.flush()
     assert [s["span_id"] for s in collector.scores] == [collector.span("chat gpt-4o-mini").span_id]
+
+
+def test_the_calls_of_a_judge_are_not_what_is_judged() -> None:
+    def ask(prompt: str) -> str:
+        with gnomon.span("judge call", kind="generation"):
+            return "yes"
+
+    with testing.capture() as captured, gnomon.span("around"):
+        with gnomon.span("call", kind="generation") as call:
+            pass
+        gnomon.check("x", checks.sure(ask), checks.not_empty())
+        gnomon.check("x", checks.not_empty())
+    assert {score["span_id"] for score in captured.scores} == {call.span_id}
