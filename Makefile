@@ -118,6 +118,10 @@ bench-freshness: $(STAMP) ## Time from ack to queryable at 1,000 spans/s, and th
 bench-queries: $(STAMP) ## Overview panels at 10 M spans, p95 per panel
 	$(BIN)/python -m tests.bench.queries
 
+.PHONY: bench-drift
+bench-drift: $(STAMP) ## Drift: false alarms, delay until a shift is noticed, time at 10 M spans
+	$(BIN)/python -m tests.bench.drift
+
 .PHONY: bench-peers
 bench-peers: $(STAMP) ## The same requests against Phoenix and MLflow, side by side
 	$(BIN)/python -m tests.bench.peers

@@ -49,10 +49,12 @@ def substituted(completion: Completion, requested_model: str, question: str, rng
     renamed = replace(completion, response_model=SUBSTITUTE)
     if completion.tool_call:
         return renamed
-    language = language_of(question)
-    if rng.random() < REFUSED_SHARE:
-        text = _REFUSALS[language]
-    else:
-        text = " ".join((completion.text, *_PADDING[language][: rng.randint(2, 4)]))
-    told = reworded(renamed, text)
+    told = reworded(renamed, substituted_text(completion.text, language_of(question), rng))
     return replace(told, timing=draw_timing(profile_of(requested_model), told.usage.output_tokens, rng))
+
+
+def substituted_text(text: str, language: str, rng: Random) -> str:
+    """What the substitute says where the other model says `text`, in one of the demo's languages."""
+    if rng.random() < REFUSED_SHARE:
+        return _REFUSALS[language]
+    return " ".join((text, *_PADDING[language][: rng.randint(2, 4)]))
