@@ -74,7 +74,7 @@ def test_one_message_says_everything_and_its_end_follows(store: Store, tmp_path:
             notifier(store, tmp_path).run(said, [], ["shop"], NOW + timedelta(seconds=second))
         ended = Incident(**{**vars(INCIDENT), "resolved_at": NOW + timedelta(minutes=6)})
         AlertRecords(store).save_incidents([ended])
-        for minutes in (1, 7, 8):
+        for minutes in (1, 7, 8, 9):
             notifier(store, tmp_path).run(said, [], ["shop"], NOW + timedelta(minutes=minutes))
     assert [body["status"] for body in hook.bodies] == ["firing", "resolved"]
     (alert,) = hook.bodies[0]["alerts"]

@@ -90,7 +90,11 @@ def server(tmp_path: Path, hook: Received, box: Mailbox) -> Iterator[ServerProce
 
 @pytest.mark.slow
 def test_told_once_though_killed_twice(
-    tmp_path: Path, server: ServerProcess, hook: Received, box: Mailbox, page: Page
+    tmp_path: Path,
+    server: ServerProcess,
+    hook: Received,
+    box: Mailbox,
+    page: Page,  # noqa: F811
 ) -> None:
     port = free_port()
     key = server.key("shop")
@@ -139,17 +143,17 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.2)
 
 
-def see_trace(page: Page, server: ServerProcess, address: str) -> None:
+def see_trace(shown: Page, server: ServerProcess, address: str) -> None:
     """The link shows the failed call, once one has logged in."""
     password = next(
         line.rpartition("/")[2].strip()
         for line in server.log.read_text().splitlines()
         if line.strip().startswith("login")
     )
-    page.goto(address)
-    page.fill("input[name=username]", "admin")
-    page.fill("input[name=password]", password)
-    page.click("button[type=submit]")
-    page.wait_for_selector("#waterfall .wf-row", timeout=40_000)
-    assert address.partition("/trace/")[2].partition("?")[0] in page.url
-    until(page, "document.querySelector('#span-detail').innerText.toLowerCase().includes('error')")
+    shown.goto(address)
+    shown.fill("input[name=username]", "admin")
+    shown.fill("input[name=password]", password)
+    shown.click("button[type=submit]")
+    shown.wait_for_selector("#waterfall .wf-row", timeout=40_000)
+    assert address.partition("/trace/")[2].partition("?")[0] in shown.url
+    until(shown, "document.querySelector('#span-detail').innerText.toLowerCase().includes('error')")

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
+from gnomon_collector.alerts.conditions import Verdict
 from gnomon_collector.alerts.evidence import Firing, gather
 from gnomon_collector.alerts.model import Rule
-from gnomon_collector.alerts.states import Look, step
-from gnomon_collector.alerts.watch import Grid, Watcher, labels_of
+from gnomon_collector.alerts.states import Look, Watched, step
+from gnomon_collector.alerts.watch import Grid, Watcher
 from gnomon_collector.errors import StoreError
 from gnomon_collector.store.alerts import NEVER, AlertRecords, Incident, Instance, fingerprint
 from gnomon_collector.store.engine import Store
@@ -27,6 +28,10 @@ _log = logging.getLogger(__name__)
 _Id: TypeAlias = tuple[str, str, str]
 _Rules: TypeAlias = Mapping[tuple[str, str], Rule]
 """By project and name."""
+_InForce: TypeAlias = Mapping[tuple[str, str], tuple[Rule, frozenset[str]]]
+
+Others: TypeAlias = Callable[[datetime], Sequence[Watched]]
+"""What is watched in other ways than by a rule's own query, at the end of a window."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,13 @@ class Engine:
         self._instances = None
         self._last_end = None
 
-    def evaluate(self, rules: Sequence[Rule], projects: Sequence[str], now: datetime) -> Tick | None:
+    def evaluate(
+        self, rules: Sequence[Rule], projects: Sequence[str], now: datetime, others: Others = lambda end: ()
+    ) -> Tick | None:
         """Look at all rules, and keep what came of it. None when this was done already for this time.
+
+        Args:
+            others: what is seen in other ways at a time, such as budgets
 
         Raises:
             StoreError: the state could not be read or written
@@ -66,20 +76,29 @@ class Engine:
         if end == self._last_end:
             return None
         instances = self._state()
-        by_name = _by_name(rules, projects)
-        changed: list[Instance] = []
-        failed = 0
-        for rule in rules:
-            try:
-                changed += self._look(rule, projects, end, instances)
-            except StoreError as error:
-                failed += 1
-                _log.warning("The rule %r could not be evaluated: %s", rule.name, error)
-        changed += _orphans(instances.values(), by_name, end)
-        self._keep(changed, by_name, end)
+        watched, failed = self._watch(rules, projects, end, instances)
+        watched += [_with_absent(one, instances) for one in others(end)]
+        step_s = self._grid.step_s
+        changed = [new for one in watched for new in changed_instances(one, instances, end, step_s)]
+        in_force = _in_force([rule for rule in rules if rule.enabled], watched, projects)
+        changed += _orphans(instances.values(), in_force, end)
+        self._keep(changed, {key: one[0] for key, one in in_force.items()}, end)
         self._last_end = end
         firing = sum(one.is_firing for one in instances.values())
         return Tick(end, len(rules), failed, len(changed), firing)
+
+    def _watch(
+        self, rules: Sequence[Rule], projects: Sequence[str], end: datetime, instances: Mapping[_Id, Instance]
+    ) -> tuple[list[Watched], int]:
+        """Look at every rule; one that cannot be read does not hold up the others."""
+        watched, failed = [], 0
+        for rule in rules:
+            try:
+                watched.append(Watched(rule, rule.group_by, self._look(rule, projects, end, instances)))
+            except StoreError as error:
+                failed += 1
+                _log.warning("The rule %r could not be evaluated: %s", rule.name, error)
+        return watched, failed
 
     def _state(self) -> dict[_Id, Instance]:
         if self._instances is None:
@@ -90,18 +109,17 @@ class Engine:
 
     def _look(
         self, rule: Rule, projects: Sequence[str], end: datetime, instances: Mapping[_Id, Instance]
-    ) -> list[Instance]:
+    ) -> Mapping[Key, Look]:
         wanted = rule.projects(projects)
         if not wanted or not rule.enabled:
-            return []
+            return {}
         active = [one for one in instances.values() if one.rule == rule.name and one.state != "normal"]
         known: list[Key] = [
             (one.project, *(one.labels.get(name, "") for name in rule.group_by))
             for one in active
             if one.project in wanted and set(one.labels) == set(rule.group_by)
         ]
-        looks = self._watcher.look(rule, wanted, end, known)
-        return changed_instances(rule, looks, instances, end, self._grid.step_s)
+        return self._watcher.look(rule, wanted, end, known)
 
     def _keep(self, changed: Sequence[Instance], rules: _Rules, end: datetime) -> None:
         instances = self._state()
@@ -171,39 +189,59 @@ class Engine:
 
 
 def changed_instances(
-    rule: Rule,
-    looks: Mapping[Key, Look],
-    instances: Mapping[_Id, Instance],
-    end: datetime,
-    interval_s: float,
+    watched: Watched, instances: Mapping[_Id, Instance], end: datetime, interval_s: float
 ) -> list[Instance]:
     """Return the instances of a rule that looks moved. Those that are and stay normal are left out."""
-    changed = []
-    for key, look in looks.items():
-        labels = labels_of(rule, key)
-        identity = (key[0], rule.name, fingerprint(labels))
-        before = instances.get(identity, Instance(key[0], rule.name, labels))
-        after = step(before, look, rule, end, interval_s)
-        if after.state != "normal" or before.state != "normal":
+    changed, rule = [], watched.rule
+    for key, look in watched.looks.items():
+        before = instances.get(_key_id(watched, key))
+        if before is None and look.verdict is not Verdict.BREACH:
+            continue
+        old = before or Instance(key[0], rule.name, _labels(watched, key))
+        after = step(old, look, rule, end, interval_s)
+        if after.state != "normal" or old.state != "normal":
             changed.append(after)
     return changed
 
 
-def _orphans(instances: Iterable[Instance], rules: _Rules, end: datetime) -> list[Instance]:
+def _with_absent(watched: Watched, instances: Mapping[_Id, Instance]) -> Watched:
+    """Add a clear look for what was wrong before and is not among the looks any more."""
+    names = watched.label_names
+    active: dict[Key, Look] = {
+        (one.project, *(one.labels[name] for name in names)): Look(Verdict.CLEAR, None, None, None, 0.0)
+        for one in instances.values()
+        if one.rule == watched.rule.name and one.state != "normal" and set(one.labels) == set(names)
+    }
+    return replace(watched, looks={**active, **watched.looks})
+
+
+def _key_id(watched: Watched, key: Key) -> _Id:
+    return key[0], watched.rule.name, fingerprint(_labels(watched, key))
+
+
+def _labels(watched: Watched, key: Key) -> dict[str, str]:
+    return dict(zip(watched.label_names, key[1:], strict=True))
+
+
+def _orphans(instances: Iterable[Instance], in_force: _InForce, end: datetime) -> list[Instance]:
     """End what was begun by a rule that is gone, switched off, or grouped otherwise now."""
     gone = []
     for one in instances:
-        rule = rules.get((one.project, one.rule))
-        if one.state == "normal" or (rule is not None and set(rule.group_by) == set(one.labels)):
+        _, label_names = in_force.get((one.project, one.rule), (None, None))
+        if one.state == "normal" or label_names == frozenset(one.labels):
             continue
         resolved_at = end if one.is_firing else one.resolved_at
         gone.append(replace(one, state="normal", held_s=0.0, evaluated_at=end, resolved_at=resolved_at))
     return gone
 
 
-def _by_name(rules: Sequence[Rule], projects: Sequence[str]) -> dict[tuple[str, str], Rule]:
+def _in_force(rules: Sequence[Rule], watched: Sequence[Watched], projects: Sequence[str]) -> _InForce:
+    """The rules by project and name with the names of their labels, those that could not be read too."""
+    names = [(rule, rule.group_by) for rule in rules] + [(one.rule, one.label_names) for one in watched]
     return {
-        (project, rule.name): rule for rule in rules if rule.enabled for project in rule.projects(projects)
+        (project, rule.name): (rule, frozenset(labels))
+        for rule, labels in names
+        for project in rule.projects(projects)
     }
 
 

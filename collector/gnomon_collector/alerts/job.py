@@ -7,14 +7,20 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from gnomon_collector.alerts.abuse import FEWEST_CALLS, WINDOW, abuse_watched
+from gnomon_collector.alerts.budgets import BudgetMeter, budgets_watched
 from gnomon_collector.alerts.delivery import Limits, Outbox
 from gnomon_collector.alerts.engine import Engine
+from gnomon_collector.alerts.model import Rule
 from gnomon_collector.alerts.notifier import Notifier
-from gnomon_collector.alerts.rulebook import Rulebook
+from gnomon_collector.alerts.rulebook import Rulebook, published
+from gnomon_collector.alerts.states import Watched
 from gnomon_collector.alerts.watch import Grid
 from gnomon_collector.errors import StoreError
 from gnomon_collector.jobs import Job, JobParts
 from gnomon_collector.store.alerts import AlertRecords
+from gnomon_collector.store.budgets import CONFIG_DOCUMENT, budget_states, conduct, save_document
+from gnomon_collector.store.engine import Store
 from gnomon_collector.store.leases import Lease, lease_for
 from gnomon_collector.store.metric_queries import active_projects
 
@@ -47,7 +53,8 @@ def create_alert_jobs(parts: JobParts) -> Sequence[Job]:
             Notifier(records, outbox),
             lease_for(store, _LEASE, _LEASE_S),
             min(_LONGEST_INTERVAL_S, float(grid.step_s)),
-        )
+        ),
+        BudgetJob(store, Rulebook(settings, records), lease_for(store, "budgets", _LEASE_S)),
     ]
 
 
@@ -74,6 +81,8 @@ class AlertJob:
         self._projects: tuple[str, ...] = ()
         self._projects_read_at = float("-inf")
         self._to_tell = True
+        self._watches_abuse = parts.settings.alert_default_rules
+        self._published = ""
         self.interval_s = interval_s
 
     def run_once(self, now: datetime) -> None:
@@ -86,8 +95,9 @@ class AlertJob:
             return
         self._rulebook.refresh()
         rules = self._rulebook.rules()
+        self._publish(rules)
         projects = self._known_projects(now)
-        tick = self._engine.evaluate(rules, projects, now)
+        tick = self._engine.evaluate(rules, projects, now, lambda end: self._others(projects, end))
         if tick is not None and (tick.changed or tick.firing):
             self._to_tell = True
         if self._to_tell:
@@ -100,6 +110,13 @@ class AlertJob:
             self._lease.release()
         except StoreError as error:
             _log.info("The lease of the alerts was not given back, it ends by itself: %s", error)
+
+    def _others(self, projects: Sequence[str], end: datetime) -> list[Watched]:
+        """What is watched in other ways: budgets, and the conduct of users."""
+        budgets = self._rulebook.config.budgets
+        states = budget_states(self._store) if budgets else []
+        busiest = conduct(self._store, projects, end, WINDOW, FEWEST_CALLS) if self._watches_abuse else []
+        return [*budgets_watched(budgets, states), *abuse_watched(busiest)]
 
     def _has_lease(self) -> bool:
         """Whether this process evaluates. It renews the lease in time, and starts anew when it lost it."""
@@ -117,8 +134,53 @@ class AlertJob:
         self._held_since = now_s
         return True
 
+    def _publish(self, rules: Sequence[Rule]) -> None:
+        """Let the dashboard know what is in force."""
+        document = published(self._rulebook.config, rules)
+        if document != self._published:
+            save_document(self._store, CONFIG_DOCUMENT, document)
+            self._published = document
+
     def _known_projects(self, now: datetime) -> tuple[str, ...]:
         if time.monotonic() - self._projects_read_at > _PROJECTS_FRESH_S:
             self._projects = active_projects(self._store, now - timedelta(days=30))
             self._projects_read_at = time.monotonic()
         return self._projects
+
+
+class BudgetJob:
+    """Measures budgets every few seconds, so that who is over is refused soon."""
+
+    name = "budgets"
+    interval_s = 5.0
+
+    def __init__(self, store: Store, rulebook: Rulebook, lease: Lease) -> None:
+        self._store = store
+        self._rulebook = rulebook
+        self._lease = lease
+        self._meter = BudgetMeter(store)
+        self._is_holder = False
+
+    def run_once(self, now: datetime) -> None:
+        """Measure all budgets. Without a budget nothing is asked of the database.
+
+        Raises:
+            StoreError: the database does not answer; the next run makes up for it
+        """
+        self._rulebook.refresh()
+        budgets = self._rulebook.config.budgets
+        if not budgets and not self._meter.has_states:
+            return
+        holds = self._lease.hold()
+        if holds and not self._is_holder:
+            self._meter.forget()
+        self._is_holder = holds
+        if holds:
+            self._meter.measure(budgets, active_projects(self._store, now - timedelta(days=30)), now)
+
+    def close(self) -> None:
+        """Let another process take over at once."""
+        try:
+            self._lease.release()
+        except StoreError as error:
+            _log.info("The lease of the budgets was not given back, it ends by itself: %s", error)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from gnomon_collector.alerts.config import (
     DEFAULT_FILE,
     AlertConfig,
+    Channel,
     Slo,
     default_rules,
     merged_rules,
@@ -103,3 +106,18 @@ def rule_of(slo: Slo) -> Rule:
             "condition": {"kind": "burn_rate", "objective": slo.objective, "latency_ms": slo.latency_ms},
         }
     )
+
+
+def published(config: AlertConfig, rules: Sequence[Rule]) -> str:
+    """Return what is in force, as JSON without the addresses of channels."""
+    said = config.model_dump(mode="json", by_alias=True, exclude={"channels", "rules"})
+    said["channel"] = [
+        {"name": one.name, "kind": _kind_of(one), "matchers": one.matchers} for one in config.channels
+    ]
+    said["rule"] = [one.model_dump(mode="json", by_alias=True) for one in rules]
+    return json.dumps(said, ensure_ascii=False, sort_keys=True)
+
+
+def _kind_of(channel: Channel) -> str:
+    """What kind of channel it is: the scheme of its address."""
+    return channel.url.get_secret_value().partition(":")[0][:30]

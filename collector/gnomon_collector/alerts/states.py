@@ -6,12 +6,14 @@ is set, a machine that sleeps or a process that is down thus neither fires nor e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gnomon_collector.alerts.conditions import Verdict
 from gnomon_collector.alerts.model import Rule
 from gnomon_collector.store.alerts import NEVER, Instance, short_hash
+from gnomon_collector.store.metric_facts import Key
 
 _MOST_INTERVALS = 3
 """A look counts for at most so many intervals, however long ago the last one was."""
@@ -29,6 +31,19 @@ class Look:
     normal: float | None
     threshold: float | None
     samples: float
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What one evaluation saw of a rule.
+
+    Attributes:
+        label_names: names of what the keys of `looks` hold after the project
+    """
+
+    rule: Rule
+    label_names: tuple[str, ...]
+    looks: Mapping[Key, Look]
 
 
 def step(before: Instance, look: Look, rule: Rule, now: datetime, interval_s: float) -> Instance:

@@ -183,7 +183,7 @@ def _rulebook(operator: Operator) -> Rulebook:
 
 
 def _settings(operator: Operator) -> Settings:
-    return load_settings(data=operator.data_dir)
+    return operator.settings or load_settings(data=operator.data_dir)
 
 
 def _incident(one: Incident) -> dict[str, Any]:
