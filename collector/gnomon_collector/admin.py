@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gnomon_collector.bearer import presented_key
 from gnomon_collector.errors import BadRequest, GnomonError, MigrationError, StoreError, StoreUnavailable
+from gnomon_collector.jobs import JobStatus
 from gnomon_collector.price_desk import PriceDesk, add_price_routes
 from gnomon_collector.store.access import KeyInfo, KeyRing, create_key, list_keys, revoke_key
 from gnomon_collector.store.audit import record
@@ -85,6 +86,18 @@ class TextAnswer(BaseModel):
     duration_ms: float | None = None
 
 
+class JobAnswer(BaseModel):
+    """How a job in the background is doing."""
+
+    name: str
+    runs: int
+    failures: int
+    lag_s: float
+    last_succeeded: datetime | None
+    last_duration_s: float
+    last_error: str
+
+
 class StatusAnswer(BaseModel):
     """The state of a server."""
 
@@ -98,6 +111,7 @@ class StatusAnswer(BaseModel):
     disk_free_bytes: int
     inbox_requests: int | None
     inbox_bytes: int | None
+    jobs: list[JobAnswer] = []
 
 
 @dataclass(frozen=True)
@@ -121,6 +135,7 @@ class AdminParts:
         inbox: reads the state of the inbox; None when this server takes nothing in
         operate: runs an operation (name, actor, arguments); None when this server takes nothing in
         prices: answers for prices and prices anew; None when this server takes nothing in
+        jobs: reads how the jobs in the background are doing
     """
 
     store: Store
@@ -131,6 +146,7 @@ class AdminParts:
     inbox: Callable[[], InboxStatus] | None = None
     operate: Callable[[str, str, Mapping[str, Any]], object] | None = None
     prices: PriceDesk | None = None
+    jobs: Callable[[], list[JobStatus]] = list
 
 
 def admin_router(parts: AdminParts) -> APIRouter:
@@ -147,7 +163,7 @@ def admin_router(parts: AdminParts) -> APIRouter:
     @router.get("/status")
     def get_status() -> StatusAnswer:
         inbox = parts.inbox() if parts.inbox is not None else None
-        return _status_answer(store_status(parts.store), inbox, parts.data_dir)
+        return _status_answer(store_status(parts.store), inbox, parts.data_dir, parts.jobs())
 
     return router
 
@@ -247,7 +263,10 @@ def _key_answer(info: KeyInfo) -> KeyAnswer:
     return KeyAnswer(**asdict(info))
 
 
-def _status_answer(store: StoreStatus, inbox: InboxStatus | None, data_dir: Path) -> StatusAnswer:
+def _status_answer(
+    store: StoreStatus, inbox: InboxStatus | None, data_dir: Path, jobs: list[JobStatus]
+) -> StatusAnswer:
+    now = datetime.now(UTC)
     return StatusAnswer(
         **asdict(store),
         version=version("gnomon"),
@@ -255,4 +274,16 @@ def _status_answer(store: StoreStatus, inbox: InboxStatus | None, data_dir: Path
         disk_free_bytes=shutil.disk_usage(data_dir).free,
         inbox_requests=inbox.requests if inbox is not None else None,
         inbox_bytes=inbox.bytes if inbox is not None else None,
+        jobs=[
+            JobAnswer(
+                name=one.name,
+                runs=one.runs,
+                failures=one.failures,
+                lag_s=round(one.lag_s(now), 1),
+                last_succeeded=one.last_succeeded,
+                last_duration_s=round(one.last_duration_s, 3),
+                last_error=one.last_error,
+            )
+            for one in jobs
+        ],
     )

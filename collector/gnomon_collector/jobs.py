@@ -98,6 +98,21 @@ class JobRunner:
         return [thread.status for thread in self._threads]
 
 
+class JobBoard:
+    """Where others read how the jobs are doing, also before there are any."""
+
+    def __init__(self) -> None:
+        self._read: Callable[[], list[JobStatus]] = list
+
+    def watch(self, read: Callable[[], list[JobStatus]]) -> None:
+        """Read from here from now on."""
+        self._read = read
+
+    def status(self) -> list[JobStatus]:
+        """Return the state of each job."""
+        return self._read()
+
+
 class _JobThread:
     def __init__(self, job: Job, clock: Callable[[], float]) -> None:
         self._job = job

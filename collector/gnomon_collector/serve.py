@@ -27,6 +27,7 @@ from fastapi import FastAPI
 
 from gnomon_collector.admin import AdminParts, InboxStatus, admin_router
 from gnomon_collector.errors import ConfigError
+from gnomon_collector.ingest.allow import AllowBook, add_allow_route
 from gnomon_collector.ingest.app import IngestParts, add_ingest_routes
 from gnomon_collector.ingest.authorize import Authorize, authorize_all, authorize_by_key
 from gnomon_collector.ingest.flusher import Flusher
@@ -35,7 +36,7 @@ from gnomon_collector.ingest.intake import Intake
 from gnomon_collector.ingest.metrics import IngestMetrics
 from gnomon_collector.ingest.otlp_grpc import OtlpGrpcServer
 from gnomon_collector.ingest.rollup_worker import RollupWorker
-from gnomon_collector.jobs import JobParts, JobRunner
+from gnomon_collector.jobs import JobBoard, JobParts, JobRunner
 from gnomon_collector.operations.operator import Operator
 from gnomon_collector.operations.registry import run as run_operation
 from gnomon_collector.price_desk import LocalDesk, PriceDesk
@@ -130,17 +131,20 @@ def _start(
     servers = _Servers(settings, stack, stop)
     http_url = ui_url = ""
     grpc_address = ""
+    jobs = JobBoard()
     if "collector" in parts:
         refresh_prices(store, prices.periods)
         collector = _start_collector(settings, store, keys, prices, stack)
         grpc_address = _start_grpc(settings, collector, stack)
-        app = _collector_app(collector, keys, token, LocalDesk(store, prices))
+        app = _collector_app(collector, keys, token, LocalDesk(store, prices), jobs)
+        collector.metrics.watch_jobs(jobs.status)
         http_url = servers.start("gnomon-http", app, settings.otlp_http_port, "--otlp-http-port")
     if "dashboard" in parts:
         dashboard = _dashboard_app(settings, store, http_url)
         ui_url = servers.start("gnomon-ui", dashboard, settings.ui_port, "--ui-port")
     if "jobs" in parts:
-        _start_jobs(JobParts(settings, store, settings.public_url or ui_url), stack)
+        runner = _start_jobs(JobParts(settings, store, settings.public_url or ui_url), stack)
+        jobs.watch(runner.status)
     if http_url:
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         server = ServerFile(os.getpid(), http_url, ui_url, token, started_at, grpc_address)
@@ -198,10 +202,13 @@ def _start_jobs(parts: JobParts, stack: ExitStack) -> JobRunner:
     return runner
 
 
-def _collector_app(collector: IngestParts, keys: KeyRing, token: str, prices: PriceDesk) -> FastAPI:
+def _collector_app(
+    collector: IngestParts, keys: KeyRing, token: str, prices: PriceDesk, jobs: JobBoard
+) -> FastAPI:
     settings, inbox = collector.settings, collector.inbox
     app = FastAPI(title="Gnomon", **_BARE)
     add_ingest_routes(app, collector)
+    add_allow_route(app, collector.authorize, AllowBook(collector.store, settings.allow_when_unknown))
     admin = AdminParts(
         collector.store,
         keys,
@@ -211,6 +218,7 @@ def _collector_app(collector: IngestParts, keys: KeyRing, token: str, prices: Pr
         lambda: InboxStatus(inbox.waiting_requests, inbox.waiting_bytes),
         _operate(collector, keys),
         prices,
+        jobs.status,
     )
     app.include_router(admin_router(admin))
     return app

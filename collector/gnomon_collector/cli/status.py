@@ -52,10 +52,22 @@ def _addresses(server: ServerFile | None) -> dict[str, Json]:
 
 def _print(facts: Mapping[str, Json]) -> None:
     for name, value in facts.items():
+        if name == "jobs":
+            _print_jobs(value)
+            continue
         if value is None or value == "":
             continue
         label = name.removesuffix("_bytes").replace("_", " ")
         click.echo(f"{label:<20} {human(name, value)}")
+
+
+def _print_jobs(jobs: list[Mapping[str, Json]]) -> None:
+    for job in jobs:
+        late = f", {job['lag_s']:.0f} s late" if job["lag_s"] else ""
+        failed = f", {job['failures']:,} failed, the last: {job['last_error']}" if job["last_error"] else ""
+        label = f"job {job['name']}"
+        took = f"the last took {job['last_duration_s']:.2f} s"
+        click.echo(f"{label:<20} {job['runs']:,} runs, {took}{late}{failed}")
 
 
 def human(name: str, value: Json) -> str:

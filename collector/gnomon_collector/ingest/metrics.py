@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from gnomon_collector.ingest.flusher import FlushStats
 from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.jobs import JobStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -64,9 +66,33 @@ class IngestMetrics:
         left_out.inc(rejected)
         self.ack_seconds.observe(duration_s)
 
+    def watch_jobs(self, read: Callable[[], list[JobStatus]]) -> None:
+        """Report how the jobs in the background are doing."""
+        self._registry.register(_Jobs(read))
+
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class _Jobs(Collector):
+    """Reads the state of the jobs when asked."""
+
+    def __init__(self, read: Callable[[], list[JobStatus]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        jobs, now = self._read(), datetime.now(UTC)
+        lag = GaugeMetricFamily("gnomon_job_lag_seconds", "How late a job is", labels=["job"])
+        took = GaugeMetricFamily("gnomon_job_last_duration_seconds", "Length of the last run", labels=["job"])
+        runs = CounterMetricFamily("gnomon_job_runs", "Runs of a job", labels=["job"])
+        failures = CounterMetricFamily("gnomon_job_failures", "Runs that failed", labels=["job"])
+        for job in jobs:
+            lag.add_metric([job.name], job.lag_s(now))
+            took.add_metric([job.name], job.last_duration_s)
+            runs.add_metric([job.name], job.runs)
+            failures.add_metric([job.name], job.failures)
+        yield from (lag, took, runs, failures)
 
 
 class _Gauges(Collector):
