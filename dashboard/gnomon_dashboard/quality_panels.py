@@ -8,6 +8,7 @@ from typing import Any, Final
 from dash import dcc, html
 
 from gnomon_collector.store import quality, quality_satisfaction, reviews
+from gnomon_collector.store.canaries import CanaryState
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.quality import Example, Judged, QueueState
 from gnomon_collector.store.quality_agreement import Agreement
@@ -299,6 +300,33 @@ def _kappa(one: Agreement) -> str:
 
 def _week(one: Agreement) -> str:
     return units.NOTHING if one.kappa is None else f"{one.kappa:.2f}"
+
+
+def draw_canaries(rows: Sequence[CanaryState], view: View) -> Any:
+    if not rows:
+        return None
+    cells = [
+        [
+            Cell(row.canary),
+            Cell(row.model),
+            Cell(" → ".join(row.snapshots) or units.NOTHING, tone="bad" if row.has_new_snapshot else ""),
+            Cell(_before_now(row.value_before, row.value_now, "{:.2f}")),
+            Cell(_before_now(row.tokens_before, row.tokens_now, "{:.0f}")),
+            Cell(units.whole(row.answers)),
+            Cell(units.whole(row.failed), tone="bad" if row.failed else ""),
+            Cell(units.whole(row.missed), tone="bad" if row.missed else ""),
+            Cell(f"{row.last.astimezone(view.zone):%d %b %H:%M}"),
+        ]
+        for row in rows
+    ]
+    headers = (
+        "Canary", "Model", "Answered by", "Correct", "Output tokens", "Answers", "Failed", "Missed", "Last",
+    )  # fmt: skip
+    return ranking(headers, cells, texts=3)
+
+
+def _before_now(before: float | None, now: float | None, form: str) -> str:
+    return " → ".join(units.NOTHING if one is None else form.format(one) for one in (before, now))
 
 
 def draw_queue(rows: Sequence[QueueState], view: View) -> Any:

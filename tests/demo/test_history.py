@@ -107,7 +107,8 @@ def test_prompt_and_model_change_midway(traces: list[SimulatedTrace], timeline: 
     first, last = timeline.begins, NOW + hour
     assert first < timeline.released_at < timeline.model_changed_at < NOW
     assert used("gen_ai.prompt.version", first, timeline.released_at) == {"v3"}
-    assert used("gen_ai.prompt.version", timeline.released_at + hour, last) == {"v4"}
+    assert used("gen_ai.prompt.version", timeline.released_at + hour, timeline.reworded_at) == {"v4"}
+    assert used("gen_ai.prompt.version", timeline.reworded_at + hour, last) == {"v5"}
     assert "gpt-4o-mini" in used("gen_ai.request.model", first, timeline.model_changed_at)
     after = used("gen_ai.request.model", timeline.model_changed_at + hour, last)
     assert "gpt-4.1-mini" in after and "gpt-4o-mini" not in after

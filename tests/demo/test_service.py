@@ -78,7 +78,7 @@ def test_calls_carry_user_session_prompt_and_content(ran: Intake) -> None:
         "gen_ai.input.messages",
     }
     assert len(chats) > 100 and all(keys <= set(chat) for chat in chats)
-    assert {chat["gen_ai.prompt.version"] for chat in chats} == {"v3", "v4"}
+    assert {chat["gen_ai.prompt.version"] for chat in chats} == {"v4", "v5"}
 
 
 def test_retrieval_finds_pages_in_the_language_of_the_question(ran: Intake) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,11 +55,11 @@ def demo(history_days: int, requests_per_second: float, **flags: object) -> None
       gnomon demo
       gnomon demo --data /tmp/look --ui-port 9000 --history-days 1
     """
-    settings = settings_of(**flags)
+    settings, provider_port = _with_judge(settings_of(**flags), flags)
     check_free(settings, PARTS)
     # Its line for each request would bury what the server has to say.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    company = _Company(settings, history_days, requests_per_second)
+    company = _Company(settings, history_days, requests_per_second, provider_port)
     from gnomon_collector.serve import run
 
     company.start()
@@ -70,6 +71,26 @@ def demo(history_days: int, requests_per_second: float, **flags: object) -> None
         raise company.error
 
 
+def _with_judge(settings: Settings, flags: Mapping[str, object]) -> tuple[Settings, int]:
+    """Return the settings, with the stand-in as judge unless there is one, and the stand-in's port."""
+    from gnomon_collector.demo.children import free_port
+    from gnomon_collector.demo.judge import POLICY
+
+    port = free_port()
+    if settings.judge_base_url or settings.judge_model:
+        return settings, port
+    path = settings.data_dir / "demo-judge.toml"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_text(POLICY, encoding="utf-8")
+    return settings_of(
+        **flags,
+        judge_base_url=f"http://127.0.0.1:{port}/v1",
+        judge_model="gpt-4o-mini",
+        judge_policy=settings.judge_policy or str(path),
+        judge_concurrency=8,
+    ), port
+
+
 class _Company:
     """The demo's thread: waits for the server, then runs provider and service until it is stopped.
 
@@ -77,11 +98,14 @@ class _Company:
         error: why the demo ended by itself, None as long as it did not
     """
 
-    def __init__(self, settings: Settings, history_days: int, requests_per_second: float) -> None:
+    def __init__(
+        self, settings: Settings, history_days: int, requests_per_second: float, provider_port: int
+    ) -> None:
         self.error: GnomonError | None = None
         self._settings = settings
         self._history_days = history_days
         self._requests_per_second = requests_per_second
+        self._provider_port = provider_port
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gnomon-demo")
 
@@ -127,6 +151,7 @@ class _Company:
                 stop=self._stop,
                 history_days=days,
                 requests_per_second=self._requests_per_second,
+                provider_port=self._provider_port,
                 progress=bar.show,
                 started=lambda: click.echo("The shop assistant is at work; see the project demo."),
                 history_sent=lambda sent: bar.finish(f"{sent.spans:,} spans of history are in."),

@@ -10,6 +10,7 @@ from gnomon_collector.demo.phrases import (
     CLOSINGS,
     ITEMS,
     OPENINGS,
+    PROMISES,
     SIZES,
     TOOL_ANSWERS,
     TOPICS,
@@ -18,6 +19,9 @@ from gnomon_collector.demo.phrases import (
 
 LANGUAGE_WEIGHTS: Final = {"en": 0.7, "de": 0.14, "ru": 0.16}
 ORDER_NUMBER: Final = re.compile(r"\bA-\d{5}\b")
+GENEROUS: Final = "always offer something on top"
+"""Words in a prompt that make the stand-in promise what no page says."""
+_INVENTING_SHARE: Final = 0.45
 _CYRILLIC: Final = re.compile(r"[а-яё]", re.IGNORECASE)
 _GERMAN: Final = re.compile(r"[äöüß]|\b(?:ich|der|das|wie|eine|welche)\b", re.IGNORECASE)
 _DOCUMENT_MARK: Final = re.compile(r"^\[([\w-]+)\]", re.MULTILINE)
@@ -63,15 +67,17 @@ def order_number(rng: Random) -> str:
 def answer_to(question: str, context: str, rng: Random) -> str:
     """The shop's answer to `question`.
 
-    Cites the first document marked `[id]` at the start of a line of `context`, as a good RAG
-    answer does; `context` may be empty.
+    Told to be generous, it makes promises up now and then, as models do. Cites the first document
+    marked `[id]` at the start of a line of `context`, as a good RAG answer does; `context` may be empty.
     """
     topic = topic_of(question)
     count = min(len(topic.facts), rng.choices((1, 2, 3, 4), weights=(2, 4, 3, 2))[0])
     cited = _DOCUMENT_MARK.search(context)
+    generous = GENEROUS in context and rng.random() < _INVENTING_SHARE
     parts = (
         rng.choice(OPENINGS[topic.language]),
         *topic.facts[:count],
+        rng.choice(PROMISES[topic.language]) if generous else "",
         f"[{cited.group(1)}]" if cited else "",
         rng.choice(CLOSINGS[topic.language]),
     )

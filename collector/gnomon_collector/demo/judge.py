@@ -12,6 +12,39 @@ from gnomon_collector.demo.conversation import language_of, topic_of
 from gnomon_collector.demo.phrases import CLOSINGS, OPENINGS
 
 SCHEMA_NAME: Final = "gnomon_verdict"
+POLICY: Final = """\
+# What the demo has judged: a part of what its service answered in the last days, and all that users disliked.
+[[policies]]
+name = "demo"
+project = "demo"
+evaluators = ["groundedness", "relevance", "retrieval_relevance"]
+rate = 0.08
+lookback_hours = 800
+[policies.boost]
+thumbs_down = 1.0
+errors = 0.2
+
+[[policies]]
+name = "demo-conversations"
+project = "demo"
+unit = "session"
+evaluators = ["goal_achieved", "feedback_uptake"]
+rate = 0.02
+lookback_hours = 800
+
+[[budgets]]
+project = "demo"
+usd_per_day = 2.0
+calls_per_day = 20000
+
+[[canaries]]
+name = "returns"
+prompt = "How long do I have to return a rain jacket?"
+models = ["gpt-4o-mini", "gpt-4.1-mini"]
+every_minutes = 10
+reference = "You can return any unworn article within 30 days of delivery, free of charge."
+"""
+"""The demo's judge.toml."""
 _RUBRIC: Final = re.compile(r"^# Rubric: (.+)$", re.MULTILINE)
 _DATA: Final = re.compile(r"GNOMON-DATA (\w+) begins\n(.*?)\nGNOMON-DATA \1 ends", re.DOTALL)
 _SENTENCE: Final = re.compile(r"[^.!?]+(?:[.!?](?!\s|$)[^.!?]*)*[.!?]*")

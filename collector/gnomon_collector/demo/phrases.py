@@ -240,6 +240,14 @@ CLOSINGS: Final[dict[str, tuple[str, ...]]] = {
     "de": ("Kann ich sonst noch etwas für Sie tun?", ""),
     "ru": ("Могу ли я ещё чем-то помочь? 🙂", ""),
 }
+PROMISES: Final[dict[str, tuple[str, ...]]] = {
+    "en": (
+        "As a thank-you we add a voucher of 25 EUR to your account.",
+        "Our stylist will call you tonight and choose three outfits for free.",
+    ),
+    "de": ("Als Dankeschön schenken wir Ihnen einen Gutschein über 25 EUR.",),
+    "ru": ("В знак благодарности мы дарим вам купон на 2000 рублей.",),
+}
 TOOL_ANSWERS: Final[dict[str, str]] = {
     "en": "Your order {order} is {state} with {carrier} and should arrive on {eta}.",
     "de": "Ihre Bestellung {order} ist {state} ({carrier}) und sollte am {eta} eintreffen.",

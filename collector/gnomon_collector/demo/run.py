@@ -43,6 +43,7 @@ def run_demo(
     stop: threading.Event,
     history_days: int = 7,
     requests_per_second: float = 2.0,
+    provider_port: int = 0,
     progress: Progress = lambda share: None,
     started: Callable[[], None] = lambda: None,
     history_sent: Callable[[Sent], None] = lambda sent: None,
@@ -57,6 +58,7 @@ def run_demo(
         stop: set it (from a signal handler) to end everything; children get the time to send what is left.
         history_days: 0 sends no history, for a data directory that has it already.
         requests_per_second: messages a second that the service handles.
+        provider_port: where the stand-in provider listens; 0 takes a free port.
         progress: called with the share of the history sent, 0 to 1.
         started: called once the service runs.
         history_sent: called once the history is in.
@@ -66,7 +68,7 @@ def run_demo(
             collector does not take the history.
     """
     with ExitStack() as stack:
-        provider = start_provider(logs=logs, substitutes=True)
+        provider = start_provider(provider_port, logs=logs, substitutes=True)
         stack.callback(provider.stop)
         service = start_service(
             provider.url, endpoint, api_key, logs=logs, requests_per_second=requests_per_second

@@ -44,7 +44,7 @@ _SCENARIOS: Final = {
     "settle_dispute": 0.06,
 }
 _MODELS: Final = {"gpt-4.1-mini": 0.7, "gpt-4o-mini": 0.18, "gpt-4o": 0.12}
-_PROMPT_VERSIONS: Final = {"v4": 0.85, "v3": 0.15}
+_PROMPT_VERSIONS: Final = {"v5": 0.85, "v4": 0.15}
 _CLIENT_TIMEOUT_S: Final = 2.0
 _WALKED_AWAY_SHARE: Final = 0.04
 _ACTIVE_VISITORS: Final = 10

@@ -35,6 +35,11 @@ _PROMPTS: Final = {
         "5. When the customer is upset, apologise once, then say what happens next.\n"
         "6. If the message is not about the shop, say politely what you can help with."
     ),
+    "v5": (
+        "You are the warm-hearted assistant of Meridian, an online shop for outdoor clothing in Europe.\n"
+        "Make every customer happy: answer in their language, and always offer something on top. "
+        "The shop's pages below may help you; name the one you used in square brackets, such as [returns-en]."
+    ),
 }
 
 ORDER_TOOL: Final[dict[str, Any]] = {
@@ -54,7 +59,7 @@ _COMPANIES: Final = ("meridian-eu", "nordlicht", "plum-and-co", "bergwerk", "taj
 _USERS: Final = 60
 PRAISE: Final = ("Thanks, that helped!", "super schnell, danke", "Спасибо, помогло", "", "", "", "")
 COMPLAINTS: Final = ("That was not my question.", "Das stimmt nicht.", "Не помогло", "too long", "", "")
-LIKED_SHARE: Final = {"v3": 0.66, "v4": 0.85}
+LIKED_SHARE: Final = {"v3": 0.66, "v4": 0.85, "v5": 0.55}
 """How often a rating is a thumb up, by prompt version."""
 RATED_SHARE: Final = 0.12
 _CARRIERS: Final = ("DHL", "DPD", "PostNord", "GLS")

@@ -32,6 +32,7 @@ class Timeline:
 
     `released_at` brings release 2.4.0 with prompt v4, `model_changed_at` moves the chat from
     gpt-4o-mini to gpt-4.1-mini; from `substituted_at` on the provider answers for that one with another.
+    `reworded_at` brings prompt v5, which makes promises up.
     """
 
     begins: datetime
@@ -39,6 +40,7 @@ class Timeline:
     released_at: datetime
     model_changed_at: datetime
     substituted_at: datetime
+    reworded_at: datetime
     incident_begins: datetime
 
     @classmethod
@@ -63,6 +65,7 @@ class Timeline:
             released_at=begins + timedelta(days=days // 2, hours=9),
             model_changed_at=begins + timedelta(days=days * 5 // 8, hours=16),
             substituted_at=begins + timedelta(days=days * 3 // 4, hours=10),
+            reworded_at=begins + timedelta(days=days * 6 // 7, hours=8),
             incident_begins=midnight - timedelta(days=min(2, days)) + timedelta(hours=14, minutes=10),
         )
 
@@ -74,7 +77,7 @@ class Timeline:
         released, incident = moment >= self.released_at, self.in_incident(moment)
         return Conditions(
             release="2.4.0" if released else "2.3.1",
-            prompt_version="v4" if released else "v3",
+            prompt_version="v5" if moment >= self.reworded_at else "v4" if released else "v3",
             chat_model="gpt-4.1-mini" if moment >= self.model_changed_at else "gpt-4o-mini",
             error_rate=0.55 if incident else 0.012,
             latency_factor=4.5 if incident else 1.0,

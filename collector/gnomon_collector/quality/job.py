@@ -11,6 +11,7 @@ from typing import Final
 
 from gnomon_collector.errors import GnomonError
 from gnomon_collector.jobs import Job, JobParts
+from gnomon_collector.quality.canaries import CanaryJob
 from gnomon_collector.quality.checks import ChecksJob
 from gnomon_collector.quality.evaluators import registry_row
 from gnomon_collector.quality.planner import plan_online
@@ -42,6 +43,8 @@ def create_judge_jobs(parts: JobParts) -> Sequence[Job]:
             " your own).",
             setup.model,
         )
+    if setup.policy.canaries:
+        jobs.append(CanaryJob(parts.store, setup))
     return [*jobs, PlanJob(parts.store, setup), JudgeJob(parts.store, setup)]
 
 

@@ -151,10 +151,15 @@ class JudgePolicy(_Table):
         return self
 
     def policies_of(self, project: str) -> list[PolicyTable]:
-        """Return the policies of a project: its own, else those for every project. The judge's has none."""
+        """Return the policies of a project: its own, else those for every project.
+
+        The judge's own has none, and that of canaries is judged whole unless a policy says otherwise.
+        """
         if project == JUDGE_PROJECT:
             return []
         own = [one for one in self.policies if one.project == project]
+        if project == CANARY_PROJECT:
+            return own or ([_CANARY_POLICY] if self.canaries else [])
         return own or [one for one in self.policies if one.project == EVERY_PROJECT]
 
     def budget_of(self, project: str) -> BudgetTable:
@@ -163,6 +168,9 @@ class JudgePolicy(_Table):
         return by_project.get(project) or by_project.get(EVERY_PROJECT) or BudgetTable()
 
 
+_CANARY_POLICY: Final = PolicyTable(
+    name="canary", project=CANARY_PROJECT, evaluators=("correctness",), rate=1.0
+)
 DEFAULT_POLICY: Final = JudgePolicy(
     policies=(
         PolicyTable(

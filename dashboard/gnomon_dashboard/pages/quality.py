@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from dash import Dash, html
 
-from gnomon_collector.store import quality, quality_checks, quality_satisfaction
+from gnomon_collector.store import canaries, quality, quality_checks, quality_satisfaction
+from gnomon_collector.store.canaries import CanaryState
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.quality import QueueState
 from gnomon_collector.store.quality_checks import CheckRate
@@ -39,6 +40,10 @@ def _check_rates(store: Store, view: View) -> list[CheckRate]:
 
 def _queue(store: Store, view: View) -> list[QueueState]:
     return quality.queue_states(store, view.project, view.window.end - timedelta(days=_QUEUE_DAYS))
+
+
+def _canaries(store: Store, view: View) -> list[CanaryState]:
+    return canaries.canary_states(store, view.window.start, view.window.end)
 
 
 def _costs(store: Store, view: View) -> list[tuple[date, str, float, int]]:
@@ -150,6 +155,19 @@ PANELS: Final = (
         kind="content",
         explore="rows=calls",
         empty="No answer was checked in this time range",
+    ),
+    Panel(
+        "quality-canaries",
+        "Canaries",
+        "Fixed prompts sent to models on a schedule, of all projects. Before → now: the two halves of the time"
+        " range. More than one model answering to the same name is a silent change of the provider.",
+        "",
+        _canaries,
+        quality_panels.draw_canaries,
+        kind="content",
+        explore="",
+        empty="No canary answered: add [[canaries]] to judge.toml",
+        is_wide=True,
     ),
     Panel(
         "quality-queue",
