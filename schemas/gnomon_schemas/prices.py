@@ -37,6 +37,11 @@ PROVIDER_IDS: Final = {
 """OpenTelemetry's provider names, where genai-prices has another."""
 
 
+MAKERS: Final = ("openai", "anthropic", "google", "cohere", "perplexity")
+"""Whose model it is taken to be where an SDK names no provider and the list cannot tell by the name alone: it
+knows gpt-4o for OpenAI's, but not text-embedding-3-small."""
+
+
 @dataclass(frozen=True)
 class Price:
     """A price period of a model, in USD per million tokens; None where a class has no price of its own.
@@ -140,13 +145,15 @@ def price_periods(provider: str, model: str) -> list[Price]:
     """
     from genai_prices.data_snapshot import get_snapshot
 
-    try:
-        _, info = get_snapshot().find_provider_model(
-            model, None, PROVIDER_IDS.get(provider, provider) or None, None
-        )
-    except LookupError:
-        return []
-    return _periods(info)
+    snapshot = get_snapshot()
+    named = PROVIDER_IDS.get(provider, provider)
+    for provider_id in (named,) if named else (None, *MAKERS):
+        try:
+            _, info = snapshot.find_provider_model(model, None, provider_id, None)
+        except LookupError:
+            continue
+        return _periods(info)
+    return []
 
 
 def _periods(info: ModelInfo) -> list[Price]:

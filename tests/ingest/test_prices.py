@@ -159,6 +159,10 @@ def test_otel_names_of_providers_are_understood() -> None:
     assert set(PROVIDER_IDS.values()) - known == {"ibm"}  # of whom the list has no models
     assert price_periods("azure.ai.openai", "gpt-4o") == price_periods("azure", "gpt-4o") != []
     assert price_periods("", "gpt-4o-mini") != []
+    assert (
+        price_periods("", "text-embedding-3-small") == price_periods("openai", "text-embedding-3-small") != []
+    )
+    assert price_periods("", "llama-3.3-70b-in-our-cellar") == []
 
 
 @pytest.mark.parametrize(
