@@ -180,7 +180,12 @@ def driven(python: Path, library: str, provider: str, collector: str) -> Iterato
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
         )
         try:
-            yield Driven(process, read_line(process))
+            try:
+                hello = read_line(process)
+            except BenchError as error:
+                log.seek(0)
+                raise BenchError(f"{error}:\n{log.read()[-2000:].decode(errors='replace')}") from None
+            yield Driven(process, hello)
         finally:
             if process.poll() is None:
                 process.kill()
@@ -305,7 +310,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def _divisor(kind: str) -> int:
-    return 4 if "stream" in kind else 1 if kind == "chat" else 2
+    return 4 if "stream" in kind else 1 if kind in ("chat", "canned_chat") else 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
