@@ -1,7 +1,7 @@
 """Canaries: fixed prompts sent to models on a schedule, so that a silent change of a provider's model shows.
 
-Each answer is a span of a project of its own, with its text, and is judged there like any other. A slot of the
-schedule is asked once: its span has an id made of the canary, the model and the slot.
+Each answer is a span of a project of its own, with its text, and is judged there like any other. A slot of
+the schedule is asked once: its span has an id made of the canary, the model and the slot.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Sequence
@@ -65,6 +66,9 @@ class JudgeClient:
 
     def __init__(self, base_url: str, api_key: str, model: str, timeout_s: float) -> None:
         self.model = model
+        # A line for each call would bury what the server has to say.
+        for name in ("httpx", "httpx2"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._client = openai.AsyncOpenAI(
             base_url=base_url, api_key=api_key or "none", timeout=timeout_s, max_retries=0
         )

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.judge_queue import Task
 from gnomon_collector.store.queries.cells import as_int, as_list, as_map, as_time
 
 LONGEST_TRACE: Final = timedelta(hours=6)
@@ -38,6 +37,23 @@ WHERE project = {project:String} AND trace_id IN {traces:Array(String)} AND sour
     AND (comment != '' OR value < 0.5)
 ORDER BY created_at
 """
+
+
+class Target(Protocol):
+    """What is to be looked at: a `judge_queue.Task` or a `reviews.ReviewItem`."""
+
+    @property
+    def task_id(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def trace_id(self) -> str: ...
+    @property
+    def span_id(self) -> str: ...
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def happened_at(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +99,7 @@ class Material:
     remarks: tuple[Remark, ...]
 
 
-def load_material(store: Store, project: str, tasks: Sequence[Task]) -> dict[str, Material]:
+def load_material(store: Store, project: str, tasks: Sequence[Target]) -> dict[str, Material]:
     """Return the material of tasks of one project, by task id. What is gone from the store is empty."""
     whole_traces = [task for task in tasks if task.unit != "session"]
     sessions = [task for task in tasks if task.unit == "session"]
@@ -102,7 +118,7 @@ def load_material(store: Store, project: str, tasks: Sequence[Task]) -> dict[str
 
 
 def _spans(
-    store: Store, project: str, tasks: Sequence[Task], key: str, longest: timedelta
+    store: Store, project: str, tasks: Sequence[Target], key: str, longest: timedelta
 ) -> dict[str, list[InputSpan]]:
     if not tasks:
         return {}

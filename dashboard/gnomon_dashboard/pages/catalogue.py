@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from gnomon_dashboard.pages import cache, cost, drift, latency, overview, people, prompts, quality, traces
+from gnomon_dashboard.pages import cache, cost, drift, latency, overview, people, prompts, quality, review, traces
 from gnomon_dashboard.pages.entry import Entry
 
 PAGES: Final[tuple[Entry, ...]] = (
@@ -14,5 +14,6 @@ PAGES: Final[tuple[Entry, ...]] = (
     *people.PAGES,
     prompts.PAGE,
     quality.PAGE,
+    review.PAGE,
     drift.PAGE,
 )
