@@ -1,4 +1,4 @@
-"""A shop that answers questions (retrieval-augmented generation), with all that Gnomon shows of such a service.
+"""A shop that answers questions by retrieval, with all that Gnomon shows of such a service.
 
     pip install 'gnomon[openai,checks]' fastapi uvicorn tenacity
     export GNOMON_ENDPOINT=http://127.0.0.1:4318 GNOMON_API_KEY=gnm_i_... OPENAI_API_KEY=...

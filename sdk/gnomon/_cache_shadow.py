@@ -43,8 +43,10 @@ class Shadow:
     nearest: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate <= 1:
-            raise UsageError("the rate of a shadow must be between 0 and 1")
+        with runtime.guard.harmless("a shadow of a cache"):
+            if not 0 <= self.rate <= 1:
+                object.__setattr__(self, "rate", 0.0)
+                raise UsageError("the rate of a shadow must be between 0 and 1: nothing is checked")
 
 
 @dataclass(slots=True)

@@ -14,7 +14,11 @@ from gnomon_schemas import attributes as names
 _CALL_OPERATIONS: Final = frozenset(
     {"chat", "text_completion", "generate_content", "responses", "completion", "message", "invoke_model"}
 )
-_CALL_KINDS: Final = (("openinference.span.kind", "LLM"), (names.KIND, "generation"))
+_CALL_KINDS: Final = (
+    (names.KIND, "generation"),
+    ("openinference.span.kind", "LLM"),
+    ("llm.request.type", "chat"),
+)
 
 
 @dataclass(frozen=True, slots=True)

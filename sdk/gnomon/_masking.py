@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from gnomon._errors import UsageError
@@ -66,8 +66,8 @@ class Masking:
             distinguishable without being known.
         key: secret that pseudonyms are made with. Give the same one to all processes whose marks are to
             agree (``GNOMON_MASK_KEY``); without one each process has its own.
-        ner: names of people and places: "natasha" (Russian), "presidio", or a function that returns
-            (start, end, label) tuples. Needs ``pip install 'gnomon[pii]'``.
+        ner: names of people and places: "natasha" (Russian), "presidio", an ``AnalyzerEngine`` of Presidio,
+            or a function that returns (start, end, label) tuples. Needs ``pip install 'gnomon[pii]'``.
     """
 
     classes: Sequence[str] = CLASSES
@@ -75,18 +75,14 @@ class Masking:
     functions: Sequence[MaskFunction] = ()
     pseudonyms: bool = False
     key: str | bytes | None = field(default=None, repr=False)
-    ner: str | Entities | None = None
-
-    def __post_init__(self) -> None:
-        unknown = sorted(set(self.classes) - set(CLASSES))
-        if unknown:
-            raise UsageError(f"there is no class {unknown[0]!r} to mask; there are {', '.join(CLASSES)}")
-        for name in self.patterns:
-            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name):
-                raise UsageError("a pattern's name must be a word of letters, digits and _")
+    ner: Any = None
 
     def apply(self, text: str) -> str:
-        """Return ``text`` masked; for use before a prompt is sent to a provider, or in a log."""
+        """Return ``text`` masked; for use before a prompt is sent to a provider, or in a log.
+
+        Raises:
+            UsageError: there is no such class, or a pattern cannot be used.
+        """
         return Masker(self)(text, "")
 
 
@@ -94,6 +90,7 @@ class Masker:
     """Masks texts and counts what it masked, by class; made for one thread."""
 
     def __init__(self, masking: Masking) -> None:
+        _validate(masking)
         self._wanted = frozenset(masking.classes)
         self._patterns = [(name.lower(), re.compile(p)) for name, p in masking.patterns.items()]
         self._functions = [_of_text_alone(function) for function in masking.functions]
@@ -193,6 +190,20 @@ class Masker:
         return masked
 
 
+def _validate(masking: Masking) -> None:
+    """Raise UsageError for what cannot be: when Gnomon starts, so that it does not start, not in the host."""
+    unknown = sorted(set(masking.classes) - set(CLASSES))
+    if unknown:
+        raise UsageError(f"there is no class {unknown[0]!r} to mask; there are {', '.join(CLASSES)}")
+    for name, pattern in masking.patterns.items():
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,31}", name):
+            raise UsageError("a pattern's name must be a word of letters, digits and _")
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UsageError(f"the pattern {name!r} is no regular expression: {error}") from error
+
+
 def build_masker(settings: "Settings") -> Masker | None:
     """Return the masker that ``mask`` and ``capture_content`` ask for; None when there is nothing to mask.
 
@@ -204,7 +215,9 @@ def build_masker(settings: "Settings") -> Masker | None:
     """
     redacted = settings.capture_content == "redacted"
     masking = masking_of(settings.mask, CLASSES if redacted else ())
-    return Masker(masking) if masking is not None else None
+    if masking is None:
+        return None
+    return Masker(replace(masking, classes=CLASSES) if redacted else masking)
 
 
 def masking_of(given: object, classes: Sequence[str] = ()) -> Masking | None:
@@ -250,12 +263,12 @@ def _from_items(items: list[Any], classes: Sequence[str]) -> Masking | None:
 _OPTIONS: Final = frozenset({"all", "true", "on", "1", "pseudonyms", "natasha", "presidio"})
 
 
-def _entities(ner: str | Entities | None) -> Entities | None:
-    if ner is None or callable(ner):
-        return ner
-    from gnomon._pii import recogniser
+def _entities(ner: Any) -> Entities | None:
+    if ner is None or (callable(ner) and not hasattr(ner, "analyze")):
+        return ner  # type: ignore[no-any-return]
+    from gnomon._pii import presidio, recogniser
 
-    return recogniser(ner)
+    return presidio(ner) if hasattr(ner, "analyze") else recogniser(ner)
 
 
 def _key_of(masking: Masking) -> bytes:

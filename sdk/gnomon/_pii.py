@@ -7,6 +7,7 @@ from typing import Any, Final
 from gnomon._errors import UsageError
 
 _INSTALL: Final = "pip install 'gnomon[pii]'"
+_SPACY_MODEL: Final = "en_core_web_lg"
 _NATASHA_CLASSES: Final = {"PER": "person", "LOC": "place", "ORG": "organisation"}
 _PRESIDIO_CLASSES: Final = {
     "PERSON": "person",
@@ -23,8 +24,8 @@ def recogniser(name: str) -> Callable[[str], Iterator[Entity]]:
     """Return a function that finds named entities.
 
     Args:
-        name: ``natasha`` (Russian; brings its model along) or ``presidio`` (with the spaCy model
-            ``en_core_web_lg``, which you install; another one by passing `presidio` of an engine).
+        name: ``natasha`` (Russian; brings its model along) or ``presidio`` (English, with the spaCy model
+            ``en_core_web_lg``, which you install).
 
     Raises:
         UsageError: there is no such library here; the message says how to install it.
@@ -37,24 +38,27 @@ def recogniser(name: str) -> Callable[[str], Iterator[Entity]]:
         raise UsageError(f"masking names with {name} needs {_INSTALL}") from error
 
 
-def presidio(engine: Any, language: str = "en") -> Callable[[str], Iterator[Entity]]:
-    """Return a function that asks a Presidio engine of your own: ``Masking(ner=presidio(engine))``.
-
-    Args:
-        engine: ``presidio_analyzer.AnalyzerEngine`` with the model and the languages you want.
-        language: of the texts.
-    """
-    return partial(_ask_presidio, engine, language)
+def presidio(engine: Any) -> Callable[[str], Iterator[Entity]]:
+    """Return a function that asks a Presidio engine, in the first language that it supports."""
+    languages = list(getattr(engine, "supported_languages", None) or ["en"])
+    wanted = [kind for kind in _PRESIDIO_CLASSES if kind in engine.get_supported_entities(languages[0])]
+    return partial(_ask_presidio, engine, languages[0], wanted)
 
 
-def _ask_presidio(engine: Any, language: str, text: str) -> Iterator[Entity]:
-    for result in engine.analyze(text=text, language=language, entities=list(_PRESIDIO_CLASSES)):
+def _ask_presidio(engine: Any, language: str, wanted: list[str], text: str) -> Iterator[Entity]:
+    for result in engine.analyze(text=text, language=language, entities=wanted):
         yield result.start, result.end, _PRESIDIO_CLASSES[result.entity_type]
 
 
 def _presidio_engine() -> Any:
     from presidio_analyzer import AnalyzerEngine
+    from spacy.util import is_package
 
+    if not is_package(_SPACY_MODEL):
+        # Presidio would download it, at run time and without being asked.
+        raise UsageError(
+            f"ner='presidio' needs the spaCy model {_SPACY_MODEL}: install it, or pass an engine"
+        )
     return AnalyzerEngine()
 
 

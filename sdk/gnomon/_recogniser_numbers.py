@@ -14,19 +14,17 @@ Number = tuple[int, int, str]
 def find_numbers(text: str, wanted: frozenset[str]) -> Iterator[Number]:
     """Yield the numbers in ``text`` that are of a class in ``wanted``, in the order of the text."""
     for run in _RUN.finditer(text):
-        if len(run[0]) >= _FEWEST_DIGITS and _has_enough_digits(run[0]):
-            yield from _in_run(text, run.start(), run.end(), wanted)
+        if len(run[0]) >= _FEWEST_DIGITS:
+            digits = sum(map(str.isdigit, run[0]))
+            # A date has 8; only with a + can so few be a phone.
+            if digits >= _FEWEST_DIGITS or run[0][0] == "+":
+                yield from _in_run(text, run.start(), run.end(), wanted, digits)
 
 
-def _has_enough_digits(run: str) -> bool:
-    # A date has 8; only with a + can so few be a phone.
-    return run[0] == "+" or sum(map(str.isdigit, run)) >= _FEWEST_DIGITS
-
-
-def _in_run(text: str, start: int, end: int, wanted: frozenset[str]) -> list[Number]:
+def _in_run(text: str, start: int, end: int, wanted: frozenset[str], digits: int) -> list[Number]:
     found: list[Number] = []
-    for kind, find in _FINDERS:
-        if kind in wanted:
+    for kind, fewest, find in _FINDERS:
+        if digits >= fewest and kind in wanted:
             for first, last in find(text, start, end):
                 if all(last <= other[0] or first >= other[1] for other in found):
                     found.append((first, last, kind))
@@ -142,10 +140,11 @@ _INN: Final = re.compile(r"(?<![0-9.–-])(?:[0-9]{12}|[0-9]{10})(?![0-9])")
 
 _Find = Callable[[str, int, int], Iterator[tuple[int, int]]]
 # In this order: what has a checksum and a form of its own comes before what has only a form.
-_FINDERS: Final[tuple[tuple[str, _Find], ...]] = (
-    ("snils", _snils),
-    ("card", _cards),
-    ("passport", _passports),
-    ("phone", _phones),
-    ("inn", _inns),
+_FINDERS: Final[tuple[tuple[str, int, _Find], ...]] = (
+    ("snils", 11, _snils),
+    ("card", 13, _cards),
+    ("passport", 10, _passports),
+    ("phone", 8, _phones),
+    ("inn", 10, _inns),
 )
+"""Class, fewest digits it has, and what finds it."""

@@ -47,10 +47,18 @@ def cause_of(reason: object) -> str:
     """
     if not isinstance(reason, BaseException):
         return _values.clip(_values.safe_str(reason), _MAX_CAUSE_CHARS)
+    kind = type(reason).__name__
+    try:
+        return _cause_of_exception(reason, kind)
+    except Exception:
+        # Attributes of a foreign exception may be properties that raise.
+        return kind
+
+
+def _cause_of_exception(reason: BaseException, kind: str) -> str:
     status = _status_of(reason)
     if status:
         return f"http_{status}"
-    kind = type(reason).__name__
     if isinstance(reason, TimeoutError) or "Timeout" in kind:
         return "timeout"
     if isinstance(reason, ConnectionError) or "Connect" in kind:

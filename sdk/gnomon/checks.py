@@ -169,8 +169,12 @@ def regex(pattern: str | re.Pattern[str], name: str = "regex") -> Check:
         pattern: a regular expression; the author of the pattern answers for how long it takes.
         name: of the score.
     """
-    compiled = re.compile(pattern)
-    return Check(name, lambda text: Verdict(True) if compiled.search(text) else Verdict(False, "no match"))
+
+    def run(text: str) -> Verdict:
+        # Compiled here, and kept by re: a wrong pattern is a check that cannot be run, no error of the host.
+        return Verdict(True) if re.search(pattern, text) else Verdict(False, "no match")
+
+    return Check(name, run)
 
 
 def forbidden(phrases: Sequence[str], name: str = "forbidden") -> Check:

@@ -10,14 +10,14 @@ For SQLite, or any function of your own, there is `gnomon.cache(name).wrap(funct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gnomon._cache import Cache, cache
+from gnomon._cache import Cache, Usage, cache
 from gnomon.cache_adapters.gptcache import observe_gptcache
 from gnomon.cache_adapters.stores import observe_store
 
 if TYPE_CHECKING:
     from langchain_core.caches import BaseCache
 
-__all__ = ["observe_gptcache", "observe_langchain_cache", "observe_store"]
+__all__ = ["Usage", "observe_gptcache", "observe_langchain_cache", "observe_store"]
 
 
 def observe_langchain_cache(

@@ -217,8 +217,9 @@ def test_a_rate_of_nothing_checks_nothing_and_a_wrong_one_is_refused() -> None:
     with testing.capture() as captured, answers.lookup("q") as lookup:
         lookup.hit("a")
     assert captured.scores == []
-    with pytest.raises(UsageError, match="between 0 and 1"):
+    with testing.capture(), pytest.raises(UsageError, match="between 0 and 1"):
         gnomon.Shadow(2.0, call=str, same=lambda a, b: True)
+    assert gnomon.Shadow(2.0, call=str, same=lambda a, b: True).rate == 0
 
 
 def test_a_shadow_call_that_fails_harms_nobody(start: Start) -> None:

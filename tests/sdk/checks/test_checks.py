@@ -194,3 +194,9 @@ def test_a_schema_without_the_library_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setattr(importlib, "import_module", without)
     with pytest.raises(Exception, match=r"gnomon\[checks\]"):
         checks.json({"type": "object", "title": "seen nowhere else"}).run("{}")
+
+
+def test_a_wrong_pattern_is_a_check_that_was_not_run() -> None:
+    import gnomon
+
+    assert gnomon.check("text", checks.regex("(")).outcomes[0].passed is None

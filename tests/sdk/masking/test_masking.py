@@ -92,7 +92,8 @@ def test_own_patterns_and_functions() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"classes": ["emails"]}, {"patterns": {"my order": "x"}}, {"ner": "unknown"}]
+    "options",
+    [{"classes": ["emails"]}, {"patterns": {"my order": "x"}}, {"patterns": {"x": "("}}, {"ner": "unknown"}],
 )
 def test_what_cannot_be_is_said(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
@@ -198,3 +199,41 @@ def test_a_chat_is_redacted_and_still_readable(
     (message,) = json.loads(attributes["gen_ai.input.messages"])
     assert message["parts"][0]["content"] == f"Кто я?\n{MASKED}"
     assert attributes["gen_ai.usage.input_tokens"] > 0
+
+
+def test_a_mask_that_cannot_be_starts_nothing_and_harms_nobody(
+    collector: CollectorDouble, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    start(mask=Masking(classes=["emails"]))
+    with gnomon.span("unmasked"):
+        pass
+    assert gnomon.flush()
+    assert "no class 'emails'" in caplog.text
+    assert collector.requests == []
+
+
+def test_redacted_masks_all_classes_whatever_else_is_masked(collector: CollectorDouble, start: Start) -> None:
+    start(capture_content="redacted", mask=Masking(classes=["email"], patterns={"order": r"A-\d{5}"}))
+    with gnomon.span("step") as span:
+        span.set_input(f"{TEXT}, A-10442")
+    assert attributes_of(collector, "step")["gnomon.input"] == f"{MASKED}, [ORDER]"
+
+
+def test_names_by_a_presidio_engine() -> None:
+    presidio = pytest.importorskip("presidio_analyzer")
+    import spacy
+    from presidio_analyzer.nlp_engine import NerModelConfiguration, SpacyNlpEngine
+
+    # A real engine; its spaCy model is a small one made here, since models are large downloads.
+    model = spacy.blank("en")
+    model.add_pipe("entity_ruler").add_patterns([{"label": "PERSON", "pattern": "Ann Smith"}])
+    nlp = SpacyNlpEngine(ner_model_configuration=NerModelConfiguration())
+    nlp.nlp = {"en": model}
+    engine = presidio.AnalyzerEngine(nlp_engine=nlp, supported_languages=["en"])
+    assert mask("My name is Ann Smith, ann@x.org", ner=engine) == "My name is [PERSON], [EMAIL]"
+
+
+def test_presidio_downloads_nothing() -> None:
+    pytest.importorskip("presidio_analyzer")
+    with pytest.raises(UsageError, match="en_core_web_lg"):
+        mask("text", ner="presidio")

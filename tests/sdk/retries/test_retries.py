@@ -183,6 +183,12 @@ class _Answered(Exception):  # noqa: N818
     status_code = 503
 
 
+class _Hostile(Exception):  # noqa: N818
+    @property
+    def response(self) -> object:
+        raise RuntimeError("not set")
+
+
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
@@ -190,6 +196,7 @@ class _Answered(Exception):  # noqa: N818
         (TimeoutError(), "timeout"),
         (ConnectionResetError(), "connection"),
         (KeyError("secret"), "KeyError"),
+        (_Hostile(), "_Hostile"),
         ("overloaded", "overloaded"),
     ],
 )
