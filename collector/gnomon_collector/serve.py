@@ -26,6 +26,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gnomon_collector.admin import AdminParts, InboxStatus, admin_router
+from gnomon_collector.api.router import ApiParts, reading_router
 from gnomon_collector.errors import ConfigError
 from gnomon_collector.ingest.allow import AllowBook, add_allow_route
 from gnomon_collector.ingest.app import IngestParts, add_ingest_routes
@@ -188,7 +189,14 @@ def _start_collector(
 
 def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) -> str:
     """Start OTLP over gRPC and return its address."""
-    intake = Intake(settings, collector.authorize, collector.inbox, collector.metrics, collector.limits)
+    intake = Intake(
+        settings,
+        collector.authorize,
+        collector.inbox,
+        collector.metrics,
+        collector.limits,
+        collector.quotas,
+    )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     server = OtlpGrpcServer(intake, host, settings.otlp_grpc_port, "--otlp-grpc-port")
     stack.callback(server.stop)
@@ -220,6 +228,7 @@ def _collector_app(
         prices,
         jobs.status,
     )
+    app.include_router(reading_router(ApiParts(collector.store, keys, token)))
     app.include_router(admin_router(admin))
     return app
 

@@ -35,6 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("gnomon_collector.cli.backup:backup", "Copy the data directory into one file, hot."),
     "restore": ("gnomon_collector.cli.backup:restore", "Make a data directory from a backup."),
     "query": ("gnomon_collector.cli.query:query", "Run SQL on the spans."),
+    "export": (
+        "gnomon_collector.cli.export:export",
+        "Write calls, traces, scores or the fine-tuning set to a file.",
+    ),
     "prices": ("gnomon_collector.cli.prices:prices", "Show what models cost, and which have no price."),
     "reprice": ("gnomon_collector.cli.reprice:reprice", "Compute the cost of stored calls anew."),
     "alerts": (
