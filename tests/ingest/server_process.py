@@ -132,7 +132,11 @@ class ServerProcess:
         answer = self._admin("POST", "/query", {"sql": sql, "format": "json_lines"})
         return [json.loads(line) for line in answer.text.splitlines()]
 
-    def _admin(self, method: str, path: str, body: Mapping[str, str]) -> httpx.Response:
+    def operate(self, operation: str, **arguments: object) -> Any:
+        """Run an operation of `gnomon_collector.operations` and return its answer."""
+        return self._admin("POST", f"/operations/{operation}", arguments).json()
+
+    def _admin(self, method: str, path: str, body: Mapping[str, object]) -> httpx.Response:
         answer = self.http.request(
             method,
             f"{self.url}/api/v1{path}",

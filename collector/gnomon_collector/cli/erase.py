@@ -22,8 +22,8 @@ def erase(project: str, everything: bool, yes: bool, **subjects: str | None) -> 
     """Delete a person, a session, a trace or a project for good, wherever Gnomon keeps it.
 
     Spans, scores, rollups, the inbox and the quarantine are reached, and spans of an erased trace that come
-    again later are left out. On the embedded database the bytes are off the disk when the command ends. The
-    audit log keeps a hash of the id.
+    again later are left out. No query finds it when the command ends; the files that held it go within 15
+    minutes. The audit log keeps a hash of the id.
 
     \b
     Examples:
@@ -42,5 +42,5 @@ def erase(project: str, everything: bool, yes: bool, **subjects: str | None) -> 
         done = way.run("erase_subject", kind=kind, project=project, value=value)
     rows = ", ".join(f"{count} from {table}" for table, count in done["rows"].items()) or "nothing"
     click.echo(f"Deleted {rows}; {done['quarantined_requests']} requests from the quarantine.")
-    if not done["is_off_disk"] and done["rows"]:
-        click.echo("The database removes the old files within ten minutes.")
+    if done["rows"]:
+        click.echo("No query finds it any more; the database removes the old files within 15 minutes.")

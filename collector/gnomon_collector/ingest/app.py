@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request, Response
@@ -16,16 +16,20 @@ from starlette.responses import JSONResponse, PlainTextResponse
 
 from gnomon_collector.errors import BadRequest, GnomonError
 from gnomon_collector.ingest.authorize import Authorize, NotAuthorized
+from gnomon_collector.ingest.browsers import MAX_PUBLIC_BODY_BYTES, Browsers
 from gnomon_collector.ingest.feedback import parse_scores, score_rows
 from gnomon_collector.ingest.inbox import Inbox
-from gnomon_collector.ingest.intake import RETRY_AFTER_S, Intake, export_response
+from gnomon_collector.ingest.intake import Intake, export_response, retry_after_s
+from gnomon_collector.ingest.masking import mask_text
 from gnomon_collector.ingest.metrics import CONTENT_TYPE, IngestMetrics
 from gnomon_collector.ingest.otlp_json import to_json
+from gnomon_collector.ingest.quotas import QuotaExceeded, Quotas
 from gnomon_collector.ingest.requests import TooLarge, decompress
 from gnomon_collector.ingest.signals import SIGNALS, TRACES, Signal
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.ingest import insert_scores
+from gnomon_collector.store.projects import ProjectSettings
 
 # Langfuse's SDKs send to a path of their own, with Basic authentication.
 OTLP_PATHS: Mapping[str, Signal] = {f"/v1/{signal.name}": signal for signal in SIGNALS} | {
@@ -56,15 +60,23 @@ class IngestParts:
     inbox: Inbox
     store: Store
     metrics: IngestMetrics
+    limits: Callable[[str], ProjectSettings] = ProjectSettings
+    quotas: Quotas = field(default_factory=Quotas)
 
 
 def add_ingest_routes(app: FastAPI, parts: IngestParts) -> None:
     """Add OTLP's paths, ``/v1/feedback``, ``/healthz``, ``/readyz`` and ``/metrics`` to `app`."""
 
-    intake = Intake(parts.settings, parts.authorize, parts.inbox, parts.metrics)
+    intake = Intake(parts.settings, parts.authorize, parts.inbox, parts.metrics, parts.limits, parts.quotas)
+
+    browsers = Browsers(parts.settings.feedback_origins, parts.settings.feedback_per_minute)
 
     async def feedback(request: Request) -> Response:
-        return await _answered(intake, request, lambda: _feedback(parts, request), _json_error)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=browsers.headers(request.headers, preflight=True))
+        answer = await _answered(intake, request, lambda: _feedback(parts, browsers, request), _json_error)
+        answer.headers.update(browsers.headers(request.headers))
+        return answer
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -81,7 +93,7 @@ def add_ingest_routes(app: FastAPI, parts: IngestParts) -> None:
 
     for path, signal in OTLP_PATHS.items():
         app.add_route(path, _exporter(intake, signal), methods=["POST"])
-    app.add_route("/v1/feedback", feedback, methods=["POST"])
+    app.add_route("/v1/feedback", feedback, methods=["POST", "OPTIONS"])
     for path, endpoint in (("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics)):
         app.add_route(path, endpoint, methods=["GET"])
 
@@ -100,8 +112,9 @@ async def _answered(
         response = explain(request, _http_status(error), str(error))
         if response.status_code == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
-        if response.status_code in (429, 503):
-            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        wait_s = retry_after_s(error)
+        if wait_s is not None:
+            response.headers["Retry-After"] = str(wait_s)
     intake.answered(request.url.path, response.status_code)
     return response
 
@@ -113,6 +126,8 @@ def _http_status(error: GnomonError) -> int:
         return 413
     if isinstance(error, _Unsupported):
         return 415
+    if isinstance(error, QuotaExceeded):
+        return 429
     return 400 if isinstance(error, BadRequest) else 503
 
 
@@ -154,13 +169,24 @@ def _otlp_answer(message: Message, media_type: str, status_code: int = 200) -> R
     return Response(body, status_code=status_code, media_type=media_type)
 
 
-async def _feedback(parts: IngestParts, request: Request) -> Response:
+async def _feedback(parts: IngestParts, browsers: Browsers, request: Request) -> Response:
     sender = parts.authorize(request.headers, ("ingest", "feedback"))
+    is_public = sender.scope == "feedback"
+    max_bytes = MAX_PUBLIC_BODY_BYTES if is_public else _MAX_FEEDBACK_BYTES
     _check_media_type(request, JSON)
-    body = await _read(request, _MAX_FEEDBACK_BYTES, "")
+    body = await _read(request, max_bytes, "")
     encoding = request.headers.get("content-encoding", "").lower()
-    scores = parse_scores(decompress(body, encoding, _MAX_FEEDBACK_BYTES))
-    rows = score_rows(scores, sender.project, datetime.now(UTC), only_user=sender.scope == "feedback")
+    scores = parse_scores(decompress(body, encoding, max_bytes))
+    if is_public:
+        browsers.take(sender.project, request.client.host if request.client else "", len(scores))
+    if parts.limits(sender.project).mask_content:
+        scores = [
+            score.model_copy(
+                update={"comment": mask_text(score.comment), "correction": mask_text(score.correction)}
+            )
+            for score in scores
+        ]
+    rows = score_rows(scores, sender.project, datetime.now(UTC), only_user=is_public)
     await asyncio.to_thread(insert_scores, parts.store, rows)
     return JSONResponse({"score_ids": [score.score_id for score in scores]})
 

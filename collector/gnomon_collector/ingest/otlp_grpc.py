@@ -18,7 +18,8 @@ from grpc_status import rpc_status
 
 from gnomon_collector.errors import ConfigError, GnomonError, StoreUnavailable
 from gnomon_collector.ingest.authorize import NotAuthorized
-from gnomon_collector.ingest.intake import RETRY_AFTER_S, Intake, export_response
+from gnomon_collector.ingest.intake import Intake, export_response, retry_after_s
+from gnomon_collector.ingest.quotas import QuotaExceeded
 from gnomon_collector.ingest.signals import SIGNALS, TRACES, Signal
 
 SERVICE: Final = TRACES.service
@@ -85,9 +86,10 @@ def _headers(context: grpc.ServicerContext) -> dict[str, str]:
 
 def _status(error: GnomonError) -> Status:
     status = Status(code=_code(error).value[0], message=str(error))
-    if isinstance(error, StoreUnavailable):
+    wait_s = retry_after_s(error)
+    if wait_s is not None:
         detail = AnyMessage()
-        detail.Pack(RetryInfo(retry_delay=Duration(seconds=RETRY_AFTER_S)))
+        detail.Pack(RetryInfo(retry_delay=Duration(seconds=wait_s)))
         status.details.append(detail)
     return status
 
@@ -98,5 +100,7 @@ def _code(error: GnomonError) -> grpc.StatusCode:
         return grpc.StatusCode.PERMISSION_DENIED if denied else grpc.StatusCode.UNAUTHENTICATED
     if isinstance(error, StoreUnavailable):
         return grpc.StatusCode.UNAVAILABLE
+    if isinstance(error, QuotaExceeded):
+        return grpc.StatusCode.RESOURCE_EXHAUSTED
     # A request too large is no RESOURCE_EXHAUSTED: clients read that as "try the same again later".
     return grpc.StatusCode.INVALID_ARGUMENT

@@ -114,13 +114,14 @@ def plain_bytes(body: bytes, encoding: str) -> int:
     return int.from_bytes(body[-4:], "little") if encoding == "gzip" else len(body)
 
 
-def check_request(body: bytes, received_at_ns: int, max_spans: int) -> CheckedRequest:
+def check_request(body: bytes, received_at_ns: int, max_spans: int, oldest_ns: int = 0) -> CheckedRequest:
     """Check an ``ExportTraceServiceRequest``.
 
     Args:
         body: protobuf, not compressed.
         received_at_ns: nanoseconds since 1970.
         max_spans: most spans (and resources, and scopes) in one request.
+        oldest_ns: spans that start before this are left out: their project would delete them at once.
 
     Raises:
         BadRequest: it is not valid protobuf of that type.
@@ -129,23 +130,36 @@ def check_request(body: bytes, received_at_ns: int, max_spans: int) -> CheckedRe
     check_count(body, max_spans, TRACES)
     request = decoded(body, ExportTraceServiceRequest)
     minutes = set()
-    spans = rejected = 0
+    spans = expired = invalid = 0
     latest_ns = received_at_ns + MAX_FUTURE_S * 10**9
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                if _has_valid_ids(span):
-                    start_ns = span.start_time_unix_nano
+                start_ns = span.start_time_unix_nano
+                if not _has_valid_ids(span):
+                    invalid += 1
+                elif _EARLIEST_NS <= start_ns < oldest_ns:
+                    expired += 1
+                else:
                     minutes.add(
                         (start_ns if _EARLIEST_NS <= start_ns <= latest_ns else received_at_ns) // _MINUTE_NS
                     )
                     spans += 1
-                else:
-                    rejected += 1
-    if not rejected:
+    if not invalid and not expired:
         return CheckedRequest(body, spans, 0, "", frozenset(minutes))
-    reason = f"{rejected} spans without a valid trace id (16 bytes) and span id (8 bytes) were left out."
-    return CheckedRequest(_without_invalid(request), spans, rejected, reason, frozenset(minutes))
+    kept = _without_refused(request, oldest_ns)
+    return CheckedRequest(kept, spans, invalid + expired, _refusal(invalid, expired), frozenset(minutes))
+
+
+def _refusal(invalid: int, expired: int) -> str:
+    reasons = []
+    if invalid:
+        reasons.append(
+            f"{invalid} spans without a valid trace id (16 bytes) and span id (8 bytes) were left out."
+        )
+    if expired:
+        reasons.append(f"{expired} spans older than the project keeps them were left out.")
+    return " ".join(reasons)
 
 
 def mend_request(body: bytes) -> bytes:
@@ -177,12 +191,16 @@ def _has_valid_ids(span: Span) -> bool:
     )
 
 
-def _without_invalid(request: ExportTraceServiceRequest) -> bytes:
+def _without_refused(request: ExportTraceServiceRequest, oldest_ns: int) -> bytes:
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
-            valid = [span for span in scope_spans.spans if _has_valid_ids(span)]
+            kept = [
+                span
+                for span in scope_spans.spans
+                if _has_valid_ids(span) and not _EARLIEST_NS <= span.start_time_unix_nano < oldest_ns
+            ]
             del scope_spans.spans[:]
-            scope_spans.spans.extend(valid)
+            scope_spans.spans.extend(kept)
     return bytes(request.SerializeToString())
 
 
