@@ -13,7 +13,16 @@ from starlette.middleware.sessions import SessionMiddleware
 
 from gnomon_collector.store import access
 from gnomon_collector.store.engine import Store
-from gnomon_dashboard import auth, headers, panel_routes, review_routes, rows, span_routes, writes
+from gnomon_dashboard import (
+    alert_writes,
+    auth,
+    headers,
+    panel_routes,
+    review_routes,
+    rows,
+    span_routes,
+    writes,
+)
 from gnomon_dashboard.components.shell import shell
 from gnomon_dashboard.context import Context, ProjectList, utc_now
 from gnomon_dashboard.currency import ShownCurrency
@@ -91,6 +100,7 @@ def create_dashboard(
     rows.add_routes(server, context)
     span_routes.add_routes(server, context)
     writes.add_routes(server, context)
+    alert_writes.add_routes(server, context)
     review_routes.add_routes(server, context)
     panel_routes.add_routes(server, context, [panel for page in PAGES for panel in page.panels])
     auth.add_routes(server, accounts, auth.LoginThrottle())

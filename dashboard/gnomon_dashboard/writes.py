@@ -67,7 +67,7 @@ def add_routes(app: FastAPI, context: Context) -> None:
 
     @app.post("/api/views", include_in_schema=False)
     async def save_view(body: ViewBody, request: Request) -> Response:
-        return await _write(
+        return await write(
             store,
             request,
             lambda author: _shown(
@@ -77,13 +77,13 @@ def add_routes(app: FastAPI, context: Context) -> None:
 
     @app.delete("/api/views/{view_id}", include_in_schema=False)
     async def delete_view(view_id: str, project: str, request: Request) -> Response:
-        return await _write(
+        return await write(
             store, request, lambda _author: _shown(saved_views.delete_view(store, project, view_id))
         )
 
     @app.post("/api/scores", include_in_schema=False)
     async def add_score(body: ScoreBody, request: Request) -> Response:
-        return await _write(store, request, lambda author: _insert(store, body, author))
+        return await write(store, request, lambda author: _insert(store, body, author))
 
 
 def score_rows(body: ScoreBody, author: str, now: datetime) -> list[tuple[object, ...]]:
@@ -125,7 +125,7 @@ def _shown(view: saved_views.SavedView) -> dict[str, Any]:
     return asdict(view) | {"created_at": view.created_at.isoformat()}
 
 
-async def _write(store: Store, request: Request, act: Callable[[str], Any]) -> Response:
+async def write(store: Store, request: Request, act: Callable[[str], Any]) -> Response:
     """Act in the name of who is logged in; where nobody has to log in, in nobody's."""
     username = request.session.get(_USER)
     author = username if isinstance(username, str) else ""

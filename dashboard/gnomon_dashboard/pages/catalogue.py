@@ -2,7 +2,22 @@
 
 from typing import Final
 
-from gnomon_dashboard.pages import cache, cost, drift, latency, overview, people, prompts, quality, review, traces
+from gnomon_dashboard.pages import (
+    alerts,
+    budgets,
+    cache,
+    cost,
+    drift,
+    incident,
+    latency,
+    overview,
+    people,
+    prompts,
+    quality,
+    review,
+    slos,
+    traces,
+)
 from gnomon_dashboard.pages.entry import Entry
 
 PAGES: Final[tuple[Entry, ...]] = (
@@ -10,6 +25,10 @@ PAGES: Final[tuple[Entry, ...]] = (
     latency.PAGE,
     cost.PAGE,
     cache.PAGE,
+    alerts.PAGE,
+    incident.PAGE,
+    slos.PAGE,
+    budgets.PAGE,
     traces.PAGE,
     *people.PAGES,
     prompts.PAGE,

@@ -1,0 +1,123 @@
+"""Figures of alerts: what a rule would have done, and the evidence of an incident. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from gnomon_collector.alerts.preview import GroupPreview, Preview
+from gnomon_collector.alerts.wording import shown
+from gnomon_dashboard.figures import Canvas, Figure, base_layout, faint, line, naive_time, short_name
+from gnomon_schemas.metrics import Unit
+
+MOST_LINES = 4
+
+
+def preview_figure(found: Preview, canvas: Canvas) -> Figure:
+    """Return the values of the label sets that would have fired most, their firings shaded."""
+    palette, unit = canvas.palette, found.rule.definition.unit
+    traces, shapes = [], []
+    for place, group in enumerate(found.groups[:MOST_LINES]):
+        colour = palette.series[place % len(palette.series)]
+        traces.append(_values(group, colour, canvas, unit))
+        shapes += [
+            _shade(fired.began, fired.ended or found.end, faint(palette.bad), canvas)
+            for fired in group.result.fired
+        ]
+    if found.groups:
+        traces.append(_limit(found.groups[0], palette.bad, canvas, unit))
+    layout = _over(found.start, found.end, canvas)
+    layout |= {"shapes": shapes}
+    layout["yaxis"] |= {"rangemode": "tozero"}
+    return {"data": traces, "layout": layout}
+
+
+def incident_figure(
+    times: Sequence[datetime],
+    values: Sequence[float | None],
+    levels: Sequence[tuple[str, float | None]],
+    fired_at: datetime,
+    unit: Unit,
+    canvas: Canvas,
+) -> Figure | None:
+    """Return the frozen series of an incident, the moment it fired, and levels such as what is normal."""
+    if not times:
+        return None
+    palette = canvas.palette
+    local = [naive_time(time, canvas.zone) for time in times]
+    traces = [
+        line("value", local, values, palette.series[0])
+        | {"customdata": [shown(value, unit) for value in values], "hovertemplate": "%{customdata}"}
+    ]
+    for (name, level), colour in zip(levels, (palette.good, palette.bad), strict=False):
+        if level is not None:
+            traces.append(_level(name, level, [local[0], local[-1]], colour, unit))
+    layout = _over(times[0], max(times[-1], fired_at), canvas)
+    at = naive_time(fired_at, canvas.zone)
+    layout["shapes"] = [
+        {"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1,
+         "line": {"color": palette.bad, "width": 1.5, "dash": "dot"}}
+    ]  # fmt: skip
+    layout["yaxis"] |= {"rangemode": "tozero"}
+    return {"data": traces, "layout": layout}
+
+
+def firing_shapes(spans: Sequence[tuple[datetime, datetime | None]], canvas: Canvas) -> list[dict[str, Any]]:
+    """Return bands that mark firings on any chart over time."""
+    window = canvas.window
+    return [
+        _shade(
+            max(began, window.start), min(ended or window.end, window.end), faint(canvas.palette.bad), canvas
+        )
+        for began, ended in spans
+        if began < window.end and (ended is None or ended > window.start)
+    ]
+
+
+def _values(group: GroupPreview, colour: str, canvas: Canvas, unit: Unit) -> Figure:
+    name = ", ".join(value for value in group.labels.values() if value) or "all"
+    times = [naive_time(time, canvas.zone) for time in group.times]
+    texts = [shown(value, unit) for value in group.values]
+    return line(short_name(name), times, group.values, colour) | {
+        "customdata": texts,
+        "hovertemplate": "%{customdata}",
+    }
+
+
+def _limit(group: GroupPreview, colour: str, canvas: Canvas, unit: Unit) -> Figure:
+    times = [naive_time(time, canvas.zone) for time in group.times]
+    drawn = line("limit", times, group.limits, colour)
+    drawn["line"] |= {"dash": "dot", "width": 1.2}
+    texts = [shown(value, unit) for value in group.limits]
+    return drawn | {"customdata": texts, "hovertemplate": "%{customdata}"}
+
+
+def _level(name: str, level: float, ends: Sequence[str], colour: str, unit: Unit) -> Figure:
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": list(ends),
+        "y": [level, level],
+        "line": {"color": colour, "width": 1.2, "dash": "dot"},
+        "hovertemplate": shown(level, unit),
+    }
+
+
+def _shade(began: datetime, ended: datetime, colour: str, canvas: Canvas) -> dict[str, Any]:
+    return {
+        "type": "rect",
+        "x0": naive_time(began, canvas.zone),
+        "x1": naive_time(ended, canvas.zone),
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "fillcolor": colour,
+        "line": {"width": 0},
+        "layer": "below",
+    }
+
+
+def _over(start: datetime, end: datetime, canvas: Canvas) -> Figure:
+    layout = base_layout(canvas)
+    layout["xaxis"]["range"] = [naive_time(start, canvas.zone), naive_time(end, canvas.zone)]
+    return layout

@@ -1,0 +1,336 @@
+"""Alerts: what fires, what fired, the rules with a preview of each, silences, and the messages sent."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from dash import Dash, Input, Output, State, ctx, dcc, html
+
+from gnomon_collector.alerts.config import default_rules, parse_rule
+from gnomon_collector.alerts.model import Rule
+from gnomon_collector.alerts.preview import Preview, preview
+from gnomon_collector.alerts.rule_text import TEMPLATE, rule_text
+from gnomon_collector.errors import BadRequest, ConfigError, StoreError
+from gnomon_collector.store.alerts import AlertRecords, Delivery, Incident, Silence
+from gnomon_collector.store.budgets import CONFIG_DOCUMENT, document
+from gnomon_collector.store.engine import Store
+from gnomon_dashboard import alert_figures, figures, ids, links, state, units
+from gnomon_dashboard.components import alert_list, tiles
+from gnomon_dashboard.components.attributes import aria, data
+from gnomon_dashboard.components.tiles import Tile
+from gnomon_dashboard.context import Context, View, resolve
+from gnomon_dashboard.pages import panel
+from gnomon_dashboard.pages.entry import Entry
+from gnomon_dashboard.pages.panel import Panel
+from gnomon_dashboard.state import ViewState
+
+TEXT: Final = "alert-rule-text"
+PREVIEW: Final = "alert-preview"
+PREVIEW_CHART: Final = "alert-preview-chart"
+PREVIEW_WORDS: Final = "alert-preview-words"
+_DAYS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the tiles show."""
+
+    firing: Sequence[Incident]
+    lately: Sequence[Incident]
+    silences: Sequence[Silence]
+    deliveries: Sequence[Delivery]
+
+
+def rules_in_force(store: Store, project: str) -> list[Rule]:
+    """Return the rules for a project, as the job that evaluates them published them."""
+    said = document(store, CONFIG_DOCUMENT)
+    rules = [Rule.model_validate(one) for one in json.loads(said)["rule"]] if said else list(default_rules())
+    return [rule for rule in rules if rule.projects([project])]
+
+
+def ask_summary(store: Store, view: View) -> Summary:
+    records, since = AlertRecords(store), view.window.start
+    found = records.incidents(view.project, since=since)
+    return Summary(
+        [one for one in found if one.resolved_at is None],
+        [one for one in found if one.fired_at >= since],
+        records.silences(view.project, _now()),
+        records.deliveries(view.project, since=since),
+    )
+
+
+def draw_summary(found: Summary, view: View) -> Any:
+    critical = sum(one.severity == "critical" for one in found.firing)
+    undelivered = [one for one in found.deliveries if one.status in ("failed", "given_up")]
+    weeks = view.window.seconds / (7 * 86_400)
+    return tiles.render(
+        [
+            _tile("alerts-now", "Firing now", len(found.firing), f"{critical} critical" if critical else ""),
+            _tile("alerts-fired", "Fired", len(found.lately), f"{len(found.lately) / weeks:.1f} a week"),
+            _tile("alerts-silences", "Silences", len(found.silences), ""),
+            _tile("alerts-sent", "Messages", len(found.deliveries), ""),
+            _tile(
+                "alerts-unsent",
+                "Not delivered",
+                len(undelivered),
+                undelivered[0].error if undelivered else "",
+            ),
+        ]
+    )
+
+
+def ask_firing(store: Store, view: View) -> Sequence[Incident]:
+    return AlertRecords(store).incidents(view.project, since=_now() - timedelta(days=365), is_open=True)
+
+
+def draw_firing(found: Sequence[Incident], view: View) -> Any:
+    return alert_list.firing_list(found, incident_link(view.state), _now())
+
+
+def ask_history(store: Store, view: View) -> Sequence[Incident]:
+    return AlertRecords(store).incidents(view.project, since=view.window.start)
+
+
+def draw_history(found: Sequence[Incident], view: View) -> Any:
+    return alert_list.history_table(found, incident_link(view.state), _now(), view.zone) if found else None
+
+
+def ask_rules(store: Store, view: View) -> Sequence[Rule]:
+    return rules_in_force(store, view.project)
+
+
+def draw_rules(found: Sequence[Rule], view: View) -> Any:
+    def link(name: str) -> str:
+        return "/alerts" + state.to_query(links.kept(view.state).with_options(rule=name))
+
+    return alert_list.rule_table(found, view.project, link) if found else None
+
+
+def ask_silences(store: Store, view: View) -> Sequence[Silence]:
+    return AlertRecords(store).silences(view.project, _now())
+
+
+def draw_silences(found: Sequence[Silence], view: View) -> Any:
+    return html.Div([alert_list.silence_list(found, view.zone), _silence_form()])
+
+
+def ask_deliveries(store: Store, view: View) -> Sequence[Delivery]:
+    return AlertRecords(store).deliveries(view.project, since=view.window.start, limit=200)
+
+
+def draw_deliveries(found: Sequence[Delivery], view: View) -> Any:
+    return alert_list.delivery_table(found, view.zone) if found else None
+
+
+def incident_link(view: ViewState) -> alert_list.Link:
+    """Return what makes the address of an incident's page."""
+    return lambda incident_id: f"/incident/{incident_id}" + state.to_query(links.kept(view))
+
+
+def preview_shown(store: Store, text: str, view: View) -> tuple[Any, Any]:
+    """Return the words and the figure of a preview of the rule in `text`."""
+    try:
+        found = preview(store, parse_rule(text), view.project, _now(), _DAYS)
+    except (ConfigError, BadRequest, StoreError) as error:
+        return html.P(str(error), className="alert-error", role="alert"), figures.blank()
+    return preview_words(found), alert_figures.preview_figure(found, view.canvas)
+
+
+def preview_words(found: Preview) -> Any:
+    """Return what a rule would have done, in words."""
+    if not found.groups:
+        return html.P("No calls in this time: nothing to try the rule on.", className="muted")
+    times = "time" if found.firings == 1 else "times"
+    text = (
+        f"In the last {_DAYS} days it would have fired {found.firings} {times}, {found.per_week:.1f} a week."
+    )
+    noise = "" if found.noise is None else f" {units.percent(found.noise, 0)} were over within 15 minutes."
+    tried = f" Tried on the {len(found.groups)} largest of {found.all_groups} label sets."
+    partial = tried if found.all_groups > len(found.groups) else ""
+    return html.P([html.Strong(text), noise, partial])
+
+
+def _tile(key: str, label: str, value: int, note: str) -> Tile:
+    return Tile(key, label, units.whole(value), None, "less", note, is_compared=False)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _silence_form() -> Any:
+    fields = [
+        dcc.Input(
+            id="alert-silence-matchers",
+            placeholder='rule="Latency spike", service_name=search',
+            className="alert-input",
+            **aria(label="Labels to silence, separated by commas"),
+        ),
+        dcc.Input(
+            id="alert-silence-for", value="2h", className="alert-input short", **aria(label="For how long")
+        ),
+        dcc.Input(
+            id="alert-silence-comment", placeholder="Why", className="alert-input", **aria(label="Comment")
+        ),
+        html.Button("Silence", type="button", className="chip-button", **data(action="alert-silence")),
+        html.Span(id="alert-silence-state", className="alert-state", role="status"),
+    ]
+    return html.Div(fields, className="alert-form")
+
+
+def _editor() -> Any:
+    buttons = [
+        html.Button("Preview", id=PREVIEW, type="button", className="chip-button active"),
+        html.Button("Save", type="button", className="chip-button", **data(action="alert-save")),
+        html.Button("Delete", type="button", className="chip-button", **data(action="alert-delete")),
+        html.Span(id="alert-rule-state", className="alert-state", role="status"),
+    ]
+    chart = dcc.Graph(
+        id=PREVIEW_CHART,
+        figure=figures.blank(),
+        config=figures.CONFIG,  # type: ignore[arg-type]
+        responsive=True,
+        className="chart",
+    )
+    return html.Section(
+        [
+            html.Header(
+                [html.H2("Rule editor"), html.Span("TOML, as in an alerts file", className="panel-unit")],
+                className="panel-head",
+            ),
+            html.Div(
+                [
+                    html.Div(
+                        [
+                            dcc.Textarea(
+                                id=TEXT,
+                                spellCheck=False,
+                                className="alert-text",
+                                **aria(label="Rule as TOML"),
+                            ),
+                            html.Div(buttons, className="chip-row"),
+                        ]
+                    ),
+                    html.Div([html.Div(id=PREVIEW_WORDS), html.Div(chart, className="alert-chart")]),
+                ],
+                className="alert-editor",
+            ),
+        ],
+        className="panel panel-wide",
+        **aria(label="Rule editor"),
+    )
+
+
+_PANELS: Final = (
+    Panel("alerts-tiles", "Alerts in figures", "", "", ask_summary, draw_summary, kind="tiles"),
+    Panel(
+        "alerts-firing",
+        "Firing",
+        "Alerts that fire now, whatever the time range; the worst first. A click shows what was found out.",
+        "",
+        ask_firing,
+        draw_firing,
+        kind="content",
+        explore="",
+        is_wide=True,
+    ),
+    Panel(
+        "alerts-history",
+        "History",
+        "Alerts that fired, or still did, in the time range.",
+        "",
+        ask_history,
+        draw_history,
+        kind="content",
+        explore="",
+        empty="Nothing fired in this time range",
+    ),
+    Panel(
+        "alerts-rules",
+        "Rules",
+        "The rules in force for this project: those that come with Gnomon, those of the alerts file, and"
+        " those"
+        " made here. A click brings one into the editor below.",
+        "",
+        ask_rules,
+        draw_rules,
+        kind="content",
+        explore="",
+    ),
+)
+_MORE_PANELS: Final = (
+    Panel(
+        "alerts-silences-list",
+        "Silences",
+        "Messages whose labels fit are kept back. Labels are project, rule, severity and what a rule is"
+        " grouped by.",
+        "",
+        ask_silences,
+        draw_silences,
+        kind="content",
+        explore="",
+    ),
+    Panel(
+        "alerts-deliveries",
+        "Messages",
+        "Every message that was sent, or tried to be, in the time range. Addresses are not kept: they"
+        " hold secrets.",
+        "",
+        ask_deliveries,
+        draw_deliveries,
+        kind="content",
+        explore="",
+        empty="No message in this time range: channels stand in the alerts file",
+        empty_code='[[channel]]\nname = "ops"\nurl = "slack://…"',
+    ),
+)
+PANELS: Final = (*_PANELS, *_MORE_PANELS)
+
+
+def layout(_path: str, _view: ViewState) -> Any:
+    """Return the page; its content comes by callbacks."""
+    return [
+        html.H1("Alerts", className="visually-hidden"),
+        panel.grid(_PANELS),
+        html.Div(_editor(), className="panels alert-editor-row"),
+        panel.grid(_MORE_PANELS),
+    ]
+
+
+def register(app: Dash, context: Context) -> None:
+    """Add the page's callbacks."""
+    panel.register(app, context, PANELS)
+
+    @app.callback(Output(TEXT, "value"), Input(ids.URL, "search"))
+    async def show_rule(search: str) -> str:
+        view = await resolve(context, search, ctx.cookies)
+        return await asyncio.to_thread(text_of, context.store, view)
+
+    @app.callback(
+        Output(PREVIEW_WORDS, "children"),
+        Output(PREVIEW_CHART, "figure"),
+        Input(PREVIEW, "n_clicks"),
+        State(TEXT, "value"),
+        State(ids.URL, "search"),
+        State(ids.SCHEME, "data"),
+        prevent_initial_call=True,
+    )
+    async def show_preview(_clicks: int, text: str, search: str, scheme: str) -> tuple[Any, Any]:
+        view = await resolve(context, search, ctx.cookies, scheme)
+        return await asyncio.to_thread(preview_shown, context.store, text or "", view)
+
+
+def text_of(store: Store, view: View) -> str:
+    """Return the text of the rule that the URL names, else a rule to begin with."""
+    name = view.state.option("rule")
+    try:
+        found = next((one for one in rules_in_force(store, view.project) if one.name == name), None)
+    except StoreError:
+        found = None
+    return rule_text(found) if found else TEMPLATE
+
+
+PAGE: Final = Entry("/alerts", "Alerts", "Monitor", "bell", layout, register, letter="a", panels=PANELS)
