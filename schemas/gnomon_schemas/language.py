@@ -1,24 +1,166 @@
-"""The language of a text, told in SQL and cheaply: by its script."""
+"""The language of a text, told in SQL at ingest: by its script, and for Latin script by its commonest words.
 
+Cheap rather than clever: the first words of a text are looked up in one table, which gives for each word the
+languages it is common in, packed into one number with some bits for each language. The sum over the words has
+all counts at once. A text that gives too little to go by has no language.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
-from gnomon_schemas.sqltext import quoted
+from gnomon_schemas.sqltext import quoted, strings
 
-SCRIPTS: Final = {
-    r"[\x{3040}-\x{30FF}]": "ja",
-    r"[\x{AC00}-\x{D7AF}]": "ko",
-    r"[\x{4E00}-\x{9FFF}]": "zh",
-    "[іїєґІЇЄҐ]": "uk",
-    r"[\x{0400}-\x{04FF}]": "ru",
-    r"[\x{0590}-\x{05FF}]": "he",
-    r"[\x{0600}-\x{06FF}]": "ar",
-    r"[\x{0370}-\x{03FF}]": "el",
-    r"[\x{0900}-\x{097F}]": "hi",
+LATIN: Final = (
+    *("en", "de", "fr", "es", "pt", "it", "nl", "sv"),
+    *("da", "pl", "cs", "ro", "tr", "fi", "hu", "id"),
+)
+"""Languages in Latin script that are told apart."""
+
+SCRIPTS: Final[tuple[tuple[str, str, str, str], ...]] = (
+    *(
+        ("Ѐ", "ӿ", letters, code)
+        for letters, code in (("ўЎ", "be"), ("іїєґІЇЄҐ", "uk"), ("ђјљњћџ", "sr"), ("", "ru"))
+    ),
+    *(("؀", "ۿ", letters, code) for letters, code in (("پچژگ", "fa"), ("", "ar"))),
+    ("Ͱ", "Ͽ", "", "el"),
+    ("\u0590", "\u05ff", "", "he"),
+    ("\u0530", "\u058f", "", "hy"),
+    ("\u0900", "\u097f", "", "hi"),
+    ("\u0980", "\u09ff", "", "bn"),
+    ("\u0b80", "\u0bff", "", "ta"),
+    ("\u0e00", "\u0e7f", "", "th"),
+    ("\u10a0", "\u10ff", "", "ka"),
+    ("\u3040", "\u30ff", "", "ja"),
+    ("\uac00", "\ud7af", "", "ko"),
+)
+"""First and last letter of a script, letters that only this language of it has, language. The first fits."""
+
+_LETTERS: Final[Mapping[str, str]] = {
+    "ñ¿¡": "es",
+    "ãõ": "pt",
+    "ß": "de",
+    "œùû": "fr",
+    "łąęśżź": "pl",
+    "řěů": "cs",
+    "țșă": "ro",
+    "ığş": "tr",
+    "őű": "hu",
+    "ø": "da",
+    "å": "sv",
 }
-"""Scripts that tell a language, the first that occurs wins."""
+"""Letters that speak for a language, as one word more."""
+
+_MAX_BYTES: Final = 400
+_TELLING_BYTES: Final = 30
+_MAX_WORDS: Final = 40
+_BITS: Final = 8
+_LANGUAGES_A_NUMBER: Final = 8
+_SHARED_WORD: Final = 1
+_OWN_WORD: Final = 2
+_LEAST_SCORE: Final = 3
+# A text of another script has more than one letter in six that is not ASCII: an English question may quote a
+# Russian word.
+_SCRIPT_SHARE: Final = 6
+_OTHER_SCRIPT: Final = r"[\x{0370}-\x{1FFF}\x{3040}-\x{D7AF}]"
+_HAN: Final = ("\u4e00", "\u9fff")
+_KANA: Final = r"[\x{3040}-\x{30FF}]"
+
+
+def call_language(input_text: str, output_text: str) -> str:
+    """Return SQL for the language of what a user asked; with the answer, where the question is too short."""
+    both = f"concat({input_text}, ' ', {output_text})"
+    return language(f"if(length({input_text}) >= {_TELLING_BYTES}, {input_text}, {both})")
 
 
 def language(text: str) -> str:
-    """Return SQL for the language of a text, two letters; "" for Latin script."""
-    cases = ", ".join(f"match({text}, {quoted(script)}), {quoted(code)}" for script, code in SCRIPTS.items())
-    return f"if(isValidASCII({text}), '', multiIf({cases}, ''))"
+    """Return SQL for the language of a text: two letters (ISO 639-1), empty when it cannot be told."""
+    letter = (
+        f"if((length(t) - lengthUTF8(t)) * {_SCRIPT_SHARE} < lengthUTF8(t), '',"
+        f" extract(t, {quoted(_OTHER_SCRIPT)}))"
+    )
+    told = f"arrayMap(c -> multiIf(c = '', {_latin('t')}, {_by_letter('t')}, ''), [{letter}])[1]"
+    return f"arrayMap(t -> {told}, [substring({text}, 1, {_MAX_BYTES})])[1]"
+
+
+def _by_letter(text: str) -> str:
+    """SQL for the conditions and languages that `c`, the first letter of another script, decides on."""
+    cases = []
+    for first, last, letters, code in SCRIPTS:
+        own = f" AND multiSearchAny({text}, [{strings(letters)}])" if letters else ""
+        cases.append(f"{_between('c', first, last)}{own}, {quoted(code)}")
+    han = f"{_between('c', *_HAN)}, if(match({text}, {quoted(_KANA)}), 'ja', 'zh')"
+    return ", ".join((*cases, han))
+
+
+def _between(letter: str, first: str, last: str) -> str:
+    # the order of UTF-8 is that of the code points
+    return f"{letter} >= {quoted(first)} AND {letter} <= {quoted(last)}"
+
+
+def _latin(text: str) -> str:
+    """SQL for a language in Latin script: the one with the highest score, if it is high enough and alone."""
+    words = f"arraySlice(splitByNonAlpha(lowerUTF8({text})), 1, {_MAX_WORDS})"
+    halves = ", ".join(
+        f"(arraySum(w -> {_packed('w', half)}, words){_letter_scores(text, half)})"
+        for half in range(len(LATIN) // _LANGUAGES_A_NUMBER)
+    )
+    scores = (
+        f"arrayFlatten(arrayMap(sum -> arrayMap(at -> bitAnd(bitShiftRight(sum, at * {_BITS}),"
+        f" {2**_BITS - 1}), range({_LANGUAGES_A_NUMBER})), [{halves}]))"
+    )
+    best = (
+        f"arrayMap(scores -> if(arrayMax(scores) >= {_LEAST_SCORE}"
+        " AND arrayCount(score -> score = arrayMax(scores), scores) = 1,"
+        f" [{strings(LATIN)}][indexOf(scores, arrayMax(scores))], ''), [{scores}])[1]"
+    )
+    return f"arrayMap(words -> {best}, [{words}])[1]"
+
+
+def _packed(word: str, half: int) -> str:
+    scores = {each: number for each, number in _packed_words(half).items() if number}
+    numbers = ", ".join(map(str, scores.values()))
+    return f"transform({word}, [{strings(scores)}], [{numbers}], 0)"
+
+
+def _letter_scores(text: str, half: int) -> str:
+    parts = [
+        f" + multiSearchAny({text}, [{strings(letters)}]) * {_OWN_WORD << _shift(code)}"
+        for letters, code in _LETTERS.items()
+        if _half(code) == half
+    ]
+    return "".join(parts)
+
+
+def _half(code: str) -> int:
+    return LATIN.index(code) // _LANGUAGES_A_NUMBER
+
+
+def _shift(code: str) -> int:
+    return LATIN.index(code) % _LANGUAGES_A_NUMBER * _BITS
+
+
+@cache
+def common_words() -> Mapping[str, tuple[str, ...]]:
+    """Return the languages in which a word is common, by word: the file ``common_words.txt``."""
+    text = (files("gnomon_schemas") / "common_words.txt").read_text(encoding="utf-8")
+    found: dict[str, tuple[str, ...]] = {}
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            code, _, words = line.partition(": ")
+            for word in words.split():
+                found[word] = (*found.get(word, ()), code)
+    return found
+
+
+def _packed_words(half: int) -> dict[str, int]:
+    """Return what each word adds to the scores of one half of the languages, packed."""
+    return {
+        word: sum(
+            (_OWN_WORD if len(codes) == 1 else _SHARED_WORD) << _shift(code)
+            for code in codes
+            if _half(code) == half
+        )
+        for word, codes in common_words().items()
+    }

@@ -14,7 +14,7 @@ from typing import Final
 
 from gnomon_schemas import attributes, bodies
 from gnomon_schemas.dialects import FIELDS, Dialect, load_dialects, with_trait
-from gnomon_schemas.language import language
+from gnomon_schemas.language import call_language
 from gnomon_schemas.otlp import DDL_SLOTS, JSON_KEY
 from gnomon_schemas.prices import CACHE_VERSION, COST_USD, IS_CACHE_HIT, PRICE_ARRAYS
 from gnomon_schemas.recognition import fields_select, kind_by_operation
@@ -444,7 +444,7 @@ project,
     toUInt16OrNull(f_attempt) AS attempt,
     f_fallback_of AS fallback_of,
     f_fallback_reason AS fallback_reason,
-    {language("input_text")} AS language,
+    {call_language("input_text", "output_text")} AS language,
     input_text, output_text,
     if(f_retrieval_query = '' AND kind = 'retrieval', input_text, f_retrieval_query) AS retrieval_query,
     {_DOCUMENTS} AS documents,

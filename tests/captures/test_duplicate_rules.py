@@ -89,3 +89,31 @@ def test_the_end_of_a_logfire_stream_is_its_request() -> None:
     end = replace(CALL, key="t:2", scope_name="logfire.openai", parent_key="t:9", start_ns=500, end_ns=500)
     assert changed_duplicates([request, end]) == {("p", "t:1"): "t:2"}
     assert changed_duplicates([end, request]) == changed_duplicates([request, end])
+
+
+SNAPSHOTS = (
+    ("gpt-4o-mini", "gpt-4o-mini-2024-07-18"),
+    ("claude-sonnet-4", "claude-sonnet-4-20250514"),
+    ("claude-sonnet-4", "claude-sonnet-4@20250514"),
+    ("claude-3-5-sonnet-latest", "claude-3-5-sonnet-20241022"),
+    ("gemini-1.5-pro", "gemini-1.5-pro-002"),
+    ("gpt-4", "gpt-4-0613"),
+    ("gemini-2.5-flash-preview", "gemini-2.5-flash-preview-09-2025"),
+)
+OTHER_MODELS = (
+    ("claude-sonnet-4", "claude-sonnet-4-5"),
+    ("claude-sonnet-4", "claude-sonnet-4-5-20250929"),
+    ("claude-opus-4", "claude-opus-4-1"),
+    ("gpt-4", "gpt-4-32k"),
+    ("gpt-4o", "gpt-4o-mini"),
+    ("gpt-4o-2024-05-13", "gpt-4o-mini-2024-07-18"),
+    ("", ""),
+)
+
+
+def test_a_dated_name_is_the_same_model_and_another_version_is_not() -> None:
+    joined = {
+        pair: bool(changed_duplicates([replace(CALL, model=pair[0]), replace(INNER, model=pair[1])]))
+        for pair in (*SNAPSHOTS, *OTHER_MODELS)
+    }
+    assert joined == dict.fromkeys(SNAPSHOTS, True) | dict.fromkeys(OTHER_MODELS, False)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gnomon_collector.ingest.flusher import Flusher, PriceList
 from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest
+from gnomon_collector.ingest.logs import check_logs
+from gnomon_collector.ingest.metrics_signal import check_metrics
 from gnomon_collector.ingest.requests import CheckedRequest, check_request, decompress
 from gnomon_collector.ingest.rollup_worker import RollupWorker
 from gnomon_collector.store.engine import Store
@@ -32,6 +34,24 @@ class Pipeline:
         checked = check_request(decompress(body, encoding, 2**24), now_ns, MAX_SPANS)
         kept = body if encoding else checked.body
         received = ReceivedRequest(project, now_ns, encoding, checked.spans, checked.minutes, kept)
+        self.inbox.put(received).result()
+        return checked
+
+    def put_logs(self, body: bytes, *, project: str = "shop", received_at_ns: int = 0) -> CheckedRequest:
+        """Take a request of log records in."""
+        return self._put_signal("logs", check_logs(body, MAX_SPANS), project, received_at_ns)
+
+    def put_metrics(self, body: bytes, *, project: str = "shop") -> CheckedRequest:
+        """Take a request of metrics in."""
+        return self._put_signal("metrics", check_metrics(body, MAX_SPANS), project, 0)
+
+    def _put_signal(
+        self, signal: str, checked: CheckedRequest, project: str, received_at_ns: int
+    ) -> CheckedRequest:
+        now_ns = received_at_ns or time.time_ns()
+        received = ReceivedRequest(
+            project, now_ns, "", checked.spans, checked.minutes, checked.body, signal=signal
+        )
         self.inbox.put(received).result()
         return checked
 

@@ -15,7 +15,7 @@ from tests.ingest.pipeline import Pipeline
 from tests.ingest.test_requests import CAPTURES, mutated
 
 from gnomon_collector.errors import BadRequest, StoreError, StoreUnavailable
-from gnomon_collector.store import ingest
+from gnomon_collector.store import duplicate_marks, ingest
 from gnomon_schemas.otlp import encode_envelope
 from gnomon_schemas.prices import price_periods
 
@@ -48,7 +48,7 @@ def test_cut_off_at_any_step_and_started_again(
     """What a killed process leaves is taken up by the next one, with other requests beside it by then."""
     for body in seen_twice():
         pipeline.put(body)
-    owner: object = pipeline.inbox if step == "forget" else ingest
+    owner: object = {"forget": pipeline.inbox, "mark_duplicates": duplicate_marks}.get(step, ingest)
     with monkeypatch.context() as patch:
         real: Callable[..., object] = getattr(owner, step)
 

@@ -20,7 +20,8 @@ from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest, minute_time
 from gnomon_collector.ingest.requests import decompress, mend_request
 from gnomon_collector.ingest.signal_writer import SignalWriter, follow_up_spans
 from gnomon_collector.ingest.signals import TRACES
-from gnomon_collector.store import ingest
+from gnomon_collector.store import duplicate_marks, ingest
+from gnomon_collector.store.duplicate_marks import CallScopes
 from gnomon_collector.store.engine import Store
 from gnomon_schemas.otlp import encode_envelope
 from gnomon_schemas.prices import Price
@@ -61,7 +62,8 @@ class Flusher:
         self._inbox = inbox
         self._store = store
         self._price_list = price_list
-        self._signals = SignalWriter(inbox, store)
+        self._scopes = CallScopes(store)
+        self._signals = SignalWriter(inbox, store, self._scopes)
         self._priced: set[tuple[str, str]] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gnomon-flusher", daemon=True)
@@ -175,8 +177,8 @@ class Flusher:
         enriched = follow_up_spans(self._store, batch, (parcel.body for parcel in parcels))
         return enriched | {
             (project, minute)
-            for project in report.projects_seen_twice
-            for minute in ingest.mark_duplicates(self._store, batch, project)
+            for project in self._scopes.seen_twice(report)
+            for minute in duplicate_marks.mark_duplicates(self._store, batch, project)
         }
 
     def _write_flattened(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> ingest.BatchReport | None:

@@ -25,6 +25,7 @@ from gnomon_collector.ingest.metrics_signal import metric_points
 from gnomon_collector.ingest.requests import decompress, plain_bytes
 from gnomon_collector.ingest.signals import LOGS
 from gnomon_collector.store import ingest, logs
+from gnomon_collector.store.duplicate_marks import CallScopes, mark_duplicates
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.ingest import Batch, insert_scores
 from gnomon_collector.store.judgements import Judgement, event_judgements, span_judgements
@@ -46,9 +47,10 @@ Touched = set[tuple[str, datetime]]
 class SignalWriter:
     """Writes requests of logs and metrics."""
 
-    def __init__(self, inbox: Inbox, store: Store) -> None:
+    def __init__(self, inbox: Inbox, store: Store, scopes: CallScopes) -> None:
         self._inbox = inbox
         self._store = store
+        self._scopes = scopes
 
     def flush(self, requests: Sequence[ReceivedRequest]) -> int:
         """Write requests and forget them; return how many were set aside.
@@ -126,8 +128,8 @@ class SignalWriter:
         report = ingest.report_batch(self._store, enriched)
         return {
             minute
-            for project in report.projects_seen_twice
-            for minute in ingest.mark_duplicates(self._store, enriched, project)
+            for project in self._scopes.seen_twice(report)
+            for minute in mark_duplicates(self._store, enriched, project)
         }
 
     def _write_metrics(self, project: str, requests: Sequence[ReceivedRequest]) -> None:

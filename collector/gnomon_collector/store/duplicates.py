@@ -7,9 +7,16 @@ calls and writes `duplicate_of`.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
+
+_SNAPSHOT: Final = re.compile(
+    r"[-@:](latest|\d{4}-\d{2}-\d{2}|\d{2}-\d{4}|\d{2}-\d{2}|\d{8}|\d{6}|\d{4}|\d{3})$"
+)
+"""What names a snapshot of a model: a date in one of the forms in use, or a number (gemini-1.5-pro-002)."""
 
 Key = tuple[str, str]
 """Project and ``trace_id:span_id``."""
@@ -248,10 +255,16 @@ def _look_the_same(outer: Call, inner: Call) -> bool:
 
 
 def _same_model(one: str, other: str) -> bool:
-    """Tell whether two names are one model, by name or by its dated version."""
+    """Tell whether two names are one model: the same name, or that and its dated or latest version.
+
+    Not claude-sonnet-4 and claude-sonnet-4-5: what follows must be a date or the number of a snapshot.
+    """
     short, long = sorted((one, other), key=len)
-    version = long[len(short) :].lstrip("-@").replace("-", "")
-    return bool(short) and long.startswith(short) and (long == short or version.isdigit())
+    return bool(short) and (one == other or _undated(short) == _undated(long))
+
+
+def _undated(model: str) -> str:
+    return _SNAPSHOT.sub("", model)
 
 
 def _stream_ends(calls: list[Call]) -> Iterator[tuple[Call, Call]]:

@@ -15,7 +15,7 @@ from typing import Final, cast
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.ingest import Batch, received_between, with_neighbours
 from gnomon_schemas.dialects import with_trait
-from gnomon_schemas.language import language
+from gnomon_schemas.language import call_language
 from gnomon_schemas.sqltext import one_of, strings
 
 CONTENT_EVENTS: Final = (
@@ -151,8 +151,7 @@ _FLAGS = (
     f" if({_TAKES_INPUT} OR {_TAKES_OUTPUT}, {_of_content('data_flags')}, []))"
 )
 
-# Through a lambda, so that the text of the sub-query is there once and not for each test.
-_LANGUAGE = f"arrayMap(t -> {language('t')}, [{_of_content('input_text')}])[1]"
+_LANGUAGE = call_language(_of_content("input_text"), _of_content("output_text"))
 
 _SET_CONTENTS = f"""
 UPDATE spans SET
