@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 LEASE: Final = timedelta(minutes=10)
 # Two workers that claim in the same instant see each other's rows after this.
 _SETTLE_S: Final = 0.3
+_MOST_PASSES: Final = 50
 
 
 @dataclass(frozen=True)
@@ -78,19 +79,26 @@ class Claims:
         Raises:
             StoreError: the database does not work
         """
+        kept: list[Ready] = []
+        # Tasks with nothing to judge are settled in passing; there may be many of them.
+        for _ in range(_MOST_PASSES):
+            kept, found = self._take(project, limit, is_idle)
+            if kept or not found:
+                break
+        return kept
+
+    def _take(self, project: str, limit: int, is_idle: bool) -> tuple[list[Ready], int]:
+        """Return what was claimed, and how many tasks were settled without a call."""
         parts, now = self._parts, self._parts.now()
-        tasks = queue.ready_tasks(parts.store, project, list(parts.evaluators), now, limit)
-        tasks = self._without_verdict(project, tasks, now)
-        if not tasks:
-            return []
-        prepared = self._prepared(project, tasks, now)
+        found = queue.ready_tasks(parts.store, project, list(parts.evaluators), now, limit)
+        prepared = self._prepared(project, self._without_verdict(project, found, now), now)
         affordable = self._affordable(project, prepared, now, is_idle)
         if not affordable:
-            return []
+            return [], len(found) - len(prepared)
         queue.claim(parts.store, [one.attempt for one in affordable])
         if not parts.store.is_embedded:
             time.sleep(_SETTLE_S)
-        return self._kept(project, affordable, now)
+        return self._kept(project, affordable, now), len(found)
 
     def _without_verdict(self, project: str, tasks: Sequence[Task], now: datetime) -> list[Task]:
         """Leave out tasks that were judged by a worker that did not live to say so, and say so."""
@@ -105,6 +113,8 @@ class Claims:
 
     def _prepared(self, project: str, tasks: Sequence[Task], now: datetime) -> list[Ready]:
         """Make the requests; tasks that cannot be judged are skipped, with the reason."""
+        if not tasks:
+            return []
         material = load_material(self._parts.store, project, tasks)
         ready, skipped = [], []
         for task in tasks:

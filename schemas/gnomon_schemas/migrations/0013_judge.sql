@@ -11,7 +11,7 @@ CREATE TABLE judge_tasks{on_cluster}
     trace_id String,
     span_id String,
     session_id String,
-    happened_at DateTime64(9, 'UTC') COMMENT 'start of what is judged',
+    happened_at DateTime64(6, 'UTC') COMMENT 'start of what is judged; microseconds, for it is in the key and goes through Python',
     service_name LowCardinality(String),
     environment LowCardinality(String),
     model LowCardinality(String),
