@@ -11,6 +11,7 @@ from math import log2
 from typing import Any, Final
 
 from gnomon_collector.store.queries.filters import Window
+from gnomon_collector.store.queries.glance import Marker
 from gnomon_collector.store.queries.histogram import (
     BUCKETS_PER_OCTAVE,
     add,
@@ -171,6 +172,33 @@ def cost_by_model(rows: Sequence[ModelUsage], canvas: Canvas) -> Figure:
     return figure
 
 
+def with_markers(figure: Figure, markers: Sequence[Marker], canvas: Canvas) -> Figure:
+    """Return a figure over time with a dotted line and a word where something changed."""
+    shapes, notes = [], []
+    for marker in markers:
+        at = naive_time(marker.time, canvas.zone)
+        line_of = {"color": canvas.palette.muted, "width": 1, "dash": "dot"}
+        shapes.append(
+            {"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line_of}
+        )
+        notes.append(
+            {
+                "x": at,
+                "y": 1,
+                "yref": "paper",
+                "yanchor": "top",
+                "xanchor": "left",
+                "textangle": 90,
+                "showarrow": False,
+                "text": short_name(marker.text, 44),
+                "font": {"size": 10, "color": canvas.palette.muted},
+            }
+        )
+    layout = figure["layout"]
+    added = {"shapes": [*layout.get("shapes", []), *shapes]}
+    return {**figure, "layout": layout | added | {"annotations": [*layout.get("annotations", []), *notes]}}
+
+
 def models_shown(rows: Sequence[ModelUsage]) -> list[str]:
     """Return the models that get a colour of their own: the dearest ones, then those with most tokens."""
     totals: dict[str, tuple[float, int]] = {}
@@ -221,20 +249,40 @@ def base_layout(canvas: Canvas) -> Figure:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 12, "color": palette.text},
-        "xaxis": axis | {"type": "date", "range": [start, end], "showgrid": False, "nticks": 8,
-                         "ticks": "outside", "ticklen": 4, "tickcolor": palette.grid,
-                         "hoverformat": "%a %d %b, %H:%M"},
+        "xaxis": axis
+        | {
+            "type": "date",
+            "range": [start, end],
+            "showgrid": False,
+            "nticks": 8,
+            "ticks": "outside",
+            "ticklen": 4,
+            "tickcolor": palette.grid,
+            "hoverformat": "%a %d %b, %H:%M",
+        },
         "yaxis": axis | {"fixedrange": True, "zeroline": False, "nticks": 6, "showline": False},
         "hovermode": "x unified",
-        "hoverlabel": {"bgcolor": palette.surface, "bordercolor": palette.grid,
-                       "font": {"family": FONT, "size": 12, "color": palette.text}, "namelength": 40},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom",
-                   "font": {"size": 11, "color": palette.muted}, "bgcolor": "rgba(0,0,0,0)",
-                   "itemsizing": "constant", "traceorder": "normal"},
+        "hoverlabel": {
+            "bgcolor": palette.surface,
+            "bordercolor": palette.grid,
+            "font": {"family": FONT, "size": 12, "color": palette.text},
+            "namelength": 40,
+        },
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "font": {"size": 11, "color": palette.muted},
+            "bgcolor": "rgba(0,0,0,0)",
+            "itemsizing": "constant",
+            "traceorder": "normal",
+        },
         "showlegend": True,
         "uirevision": canvas.revision,
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": palette.muted, "activecolor": palette.text},
-    }  # fmt: skip
+    }
 
 
 def line(name: str, x: Sequence[str], y: Sequence[float | None], colour: str) -> Figure:
@@ -326,13 +374,28 @@ def _quantile_marks(counts: Sequence[int], palette: Palette) -> tuple[list[Figur
             continue
         at = _position(max(value, 1.0))
         shapes.append(
-            {"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1,
-             "line": {"color": colour, "width": 1.5, "dash": "dot"}}
-        )  # fmt: skip
+            {
+                "type": "line",
+                "x0": at,
+                "x1": at,
+                "yref": "paper",
+                "y0": 0,
+                "y1": 1,
+                "line": {"color": colour, "width": 1.5, "dash": "dot"},
+            }
+        )
         notes.append(
-            {"x": at, "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 12 * row, "showarrow": False,
-             "text": f"{name} {units.duration(value)}", "font": {"size": 11, "color": palette.muted}}
-        )  # fmt: skip
+            {
+                "x": at,
+                "y": 1,
+                "yref": "paper",
+                "yanchor": "bottom",
+                "yshift": 12 * row,
+                "showarrow": False,
+                "text": f"{name} {units.duration(value)}",
+                "font": {"size": 11, "color": palette.muted},
+            }
+        )
     return shapes, notes
 
 
@@ -348,7 +411,7 @@ def _small(figure: Figure) -> bool:
     )
 
 
-def short_name(name: str) -> str:
+def short_name(name: str, most: int = 26) -> str:
     """A legend entry: bounded, and no markup, since Plotly reads a few HTML tags in texts."""
-    text = name if len(name) <= 26 else f"{name[:25]}…"
+    text = name if len(name) <= most else f"{name[: most - 1]}…"
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

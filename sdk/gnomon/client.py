@@ -50,8 +50,8 @@ class Client:
         project: needed with a key of the whole server only.
         timeout_s: for each request.
 
-    Every method takes the time as ``range`` (``"15m"``, ``"24h"``, ``"7d"``, ``"4w"``; 24 hours by default) or
-    as ``start`` and ``end``, and raises `ClientError`.
+    Every method takes the time as ``range`` (``"15m"``, ``"24h"``, ``"7d"``, ``"4w"``; by default 24 hours)
+    or as ``start`` and ``end``, and raises `ClientError`.
     """
 
     def __init__(

@@ -53,7 +53,12 @@ def list_views(store: Store, project: str) -> list[SavedView]:
         """,
         {"project": project},
     ).rows
-    return [SavedView(*(str(cell) for cell in row[:6]), as_time(row[6])) for row in rows]
+    return [
+        SavedView(
+            str(row[0]), str(row[1]), str(row[2]), str(row[3]), str(row[4]), str(row[5]), as_time(row[6])
+        )
+        for row in rows
+    ]
 
 
 def save_view(store: Store, project: str, name: str, path: str, query: str, author: str) -> SavedView:

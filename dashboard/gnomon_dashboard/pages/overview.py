@@ -8,12 +8,14 @@ from dash import Dash, Input, Output, ctx, html
 
 from gnomon_collector.errors import StoreError
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.queries import filters, overview
+from gnomon_collector.store.queries import filters, glance, overview
 from gnomon_collector.store.queries.filters import Scope, Window
 from gnomon_dashboard import figures, ids, links
 from gnomon_dashboard.components import empty, outcomes, panels, tiles
 from gnomon_dashboard.context import Context, View, resolve
+from gnomon_dashboard.pages import glance_panel, panel
 from gnomon_dashboard.pages.entry import Entry
+from gnomon_dashboard.pages.panel import Panel
 from gnomon_dashboard.state import ViewState
 
 Answer = TypeVar("Answer")
@@ -91,20 +93,25 @@ def layout(_path: str, _view: ViewState) -> Any:
                         html.Div(latency, id=ids.LATENCY_TILES, className="tile-group"),
                     ],
                 ),
+                panel.grid((glance_panel.PANEL,)),
                 html.Div([_panel(*words) for words in _PANELS], className="panels"),
             ],
         ),
     ]
 
 
-def _panel(panel: str, title: str, hint: str, unit: str) -> Any:
-    make = panels.content_panel if panel == ids.SUCCESS_DISTRIBUTION else panels.chart_panel
-    return make(panel, title, hint, unit)
+def _panel(panel_id: str, title: str, hint: str, unit: str) -> Any:
+    make = panels.content_panel if panel_id == ids.SUCCESS_DISTRIBUTION else panels.chart_panel
+    return make(panel_id, title, hint, unit)
 
 
 def register(app: Dash, context: Context) -> None:
     """Add the page's callbacks: one for each query, so that a slow panel blocks no other."""
     _register_empty(app, context)
+    panel.register(app, context, (glance_panel.PANEL,))
+    for one in BEHIND:
+        if one.id != ids.SUCCESS_DISTRIBUTION and one.has_time_axis:
+            panel.register_brush(app, context, one)
 
     @app.callback(
         Output(ids.TRAFFIC_TILES, "children"),
@@ -179,7 +186,7 @@ def traffic_panels(store: Store, view: View) -> tuple[Any, ...]:
         return [], figures.blank(), panels.failed(series)
     shown = tiles.render(tiles.traffic_tiles(series, view.window))
     figure = figures.success_over_time(series, view.canvas)
-    return shown, figure, None if series.buckets else panels.nothing()
+    return shown, _marked(figure, store, view), None if series.buckets else panels.nothing()
 
 
 def latency_panels(store: Store, view: View) -> tuple[Any, ...]:
@@ -190,7 +197,7 @@ def latency_panels(store: Store, view: View) -> tuple[Any, ...]:
     over = None if series.buckets else panels.nothing()
     return (
         tiles.render(tiles.latency_tiles(series)),
-        figures.latency_over_time(series, view.canvas),
+        _marked(figures.latency_over_time(series, view.canvas), store, view),
         over,
         figures.latency_distribution(series, view.canvas),
         over,
@@ -225,6 +232,12 @@ def outcome_panel(store: Store, view: View) -> tuple[Any, ...]:
     return outcomes.outcome_list(rows, link), None if rows else panels.nothing()
 
 
+def _marked(figure: figures.Figure, store: Store, view: View) -> figures.Figure:
+    """The figure with a line where a release or a prompt version was first seen."""
+    found = _asked(glance.markers, store, view)
+    return figure if isinstance(found, str) else figures.with_markers(figure, found, view.canvas)
+
+
 def _asked(ask: Callable[[Store, Scope, Window], Answer], store: Store, view: View) -> Answer | str:
     """The answer of a query, or what went wrong, for the viewer."""
     try:
@@ -233,4 +246,38 @@ def _asked(ask: Callable[[Store, Scope, Window], Answer], store: Store, view: Vi
         return str(error)
 
 
-PAGE: Final = Entry("/", "Overview", "Monitor", "overview", layout, register, letter="o")
+_ASKED: Final[dict[str, Callable[[Store, Scope, Window], Any]]] = {
+    ids.LATENCY_OVER_TIME: overview.latency,
+    ids.LATENCY_DISTRIBUTION: overview.latency,
+    ids.SUCCESS_OVER_TIME: overview.traffic,
+    ids.SUCCESS_DISTRIBUTION: overview.outcomes,
+    ids.TOKENS_BY_MODEL: overview.usage_by_model,
+    ids.COST_BY_MODEL: overview.usage_by_model,
+}
+
+
+def _behind(panel_id: str, title: str, hint: str, unit: str) -> Panel:
+    """The panel as its menu sees it; what it shows comes from the callbacks above, which share queries."""
+    ask = _ASKED[panel_id]
+    return Panel(
+        panel_id,
+        title,
+        hint,
+        unit,
+        lambda store, view: ask(store, view.scope, view.window),
+        lambda _answer, _view: None,
+        has_time_axis=panel_id not in (ids.LATENCY_DISTRIBUTION, ids.SUCCESS_DISTRIBUTION),
+    )
+
+
+BEHIND: Final = tuple(_behind(*words) for words in _PANELS)
+PAGE: Final = Entry(
+    "/",
+    "Overview",
+    "Monitor",
+    "overview",
+    layout,
+    register,
+    letter="o",
+    panels=(glance_panel.PANEL, *BEHIND),
+)

@@ -57,7 +57,7 @@ def register(app: Dash, context: Context, shown: Sequence[Panel]) -> None:
     for one in shown:
         _register_answer(app, context, one)
         if one.kind == "chart" and one.has_time_axis:
-            _register_brush(app, context, one)
+            register_brush(app, context, one)
 
 
 def answered(store: Store, view: View, panel: Panel) -> tuple[Any, Any]:
@@ -112,7 +112,9 @@ def _register_answer(app: Dash, context: Context, panel: Panel) -> None:
         return await asyncio.to_thread(answered, context.store, view, panel)
 
 
-def _register_brush(app: Dash, context: Context, panel: Panel) -> None:
+def register_brush(app: Dash, context: Context, panel: Panel) -> None:
+    """Offer the traces of what a chart was zoomed to."""
+
     @app.callback(
         Output(ids.brush_of(panel.id), "children"),
         Input(panel.id, "relayoutData"),

@@ -156,6 +156,14 @@ def prompt_caches(store: Store, scope: Scope, window: Window) -> list[PromptCach
         parameters | {"start": window.start, "end": window.end},
     ).rows
     return [
-        PromptCache(str(row[0]), str(row[1]), *(as_int(cell) for cell in row[2:6]), optional_float(row[6]))
+        PromptCache(
+            str(row[0]),
+            str(row[1]),
+            as_int(row[2]),
+            as_int(row[3]),
+            as_int(row[4]),
+            as_int(row[5]),
+            optional_float(row[6]),
+        )
         for row in rows
     ]
