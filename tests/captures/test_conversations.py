@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.captures.test_conformance import CAPTURES, FOLDERS
+from tests.captures.test_conformance import CAPTURES, FOLDERS, LOGS
 from tests.conftest import SharedDatabase
 from tests.ingest.pipeline import Pipeline
 
@@ -21,12 +21,6 @@ from gnomon_schemas.conversation import Conversation, Part, parse_conversation
 PROMPT_RU = "Здравствуйте! Как оформить возврат товара? Ёлка не подошла 🎄"
 ANSWER_RU = "Срок возврата — 14 дней с момента покупки."
 SYSTEM_RU = "Ты — вежливый ассистент службы поддержки. Отвечай кратко."
-# Their content comes in log records (tests/captures/test_logs.py), not on spans.
-WITHOUT_CONTENT = {
-    folder for folder in FOLDERS if folder.endswith("-event") or folder == "otel-openai-v2-legacy"
-}
-SPOKEN = [folder for folder in FOLDERS if folder not in WITHOUT_CONTENT]
-
 CAPTURED_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 CAPTURED_TO = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -48,7 +42,10 @@ def talks(module_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def _read(store: Store, path: Path) -> Talks:
     pipeline = Pipeline(store, path)
     for (folder, scenario), body in CAPTURES.items():
-        pipeline.put(body, project=f"{folder}.{scenario}")
+        project = f"{folder}.{scenario}"
+        pipeline.put(body, project=project)
+        if (folder, scenario) in LOGS:
+            pipeline.put_logs(LOGS[folder, scenario], project=project)
     pipeline.flush()
     pipeline.inbox.close()
     found: Talks = {each: [] for each in CAPTURES}
@@ -85,7 +82,7 @@ def parts(talk: Conversation) -> list[Part]:
     return [part for message in (*talk.input, *talk.output) for part in message.parts]
 
 
-@pytest.mark.parametrize("folder", SPOKEN)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_a_russian_conversation_is_read_in_letters(talks: Talks, folder: str) -> None:
     (talk,) = calls(talks, folder, "chat_ru")
     (asked,) = [message for message in talk.input if message.role == "user"]
@@ -98,7 +95,7 @@ def test_a_russian_conversation_is_read_in_letters(talks: Talks, folder: str) ->
     assert systems == ([] if folder == "vercel-ai-7" else [SYSTEM_RU])
 
 
-@pytest.mark.parametrize("folder", SPOKEN)
+@pytest.mark.parametrize("folder", FOLDERS)
 @pytest.mark.parametrize("scenario", ["tools", "anthropic_tools"])
 def test_a_tool_is_called_and_its_result_given_back(talks: Talks, folder: str, scenario: str) -> None:
     if (folder, scenario) not in CAPTURES:
@@ -118,7 +115,7 @@ def test_a_tool_is_called_and_its_result_given_back(talks: Talks, folder: str, s
     assert second.output[0].text == "It is 18°C and rainy in Paris."
 
 
-@pytest.mark.parametrize("folder", SPOKEN)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_an_image_is_named_and_not_shown(talks: Talks, folder: str) -> None:
     if (folder, "chat_vision") not in CAPTURES:
         pytest.skip("not captured")
@@ -134,7 +131,7 @@ def test_an_image_is_named_and_not_shown(talks: Talks, folder: str) -> None:
     assert kinds == [("text", ""), ("reference", "image")]
 
 
-@pytest.mark.parametrize("folder", SPOKEN)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_instructions_are_there_once(talks: Talks, folder: str) -> None:
     for talk in calls(talks, folder, "responses"):
         systems = [message.text for message in (*talk.input, *talk.output) if message.role == "system"]
@@ -166,7 +163,7 @@ def test_no_escapes_no_base64_and_no_raw_messages(talks: Talks, folder: str, sce
 def test_a_call_with_content_has_both_sides(talks: Talks) -> None:
     silent = {
         (folder, scenario)
-        for folder in SPOKEN
+        for folder in FOLDERS
         for scenario in (
             "chat",
             "chat_params",
@@ -191,4 +188,4 @@ def test_russian_text_is_found_whichever_sdk_sent_it(talks: Talks, module_store:
         for folder in FOLDERS
         if page(module_store, replace(query, scope=Scope(f"{folder}.chat_ru")), offset=0, limit=9)
     }
-    assert found >= set(SPOKEN)
+    assert found == set(FOLDERS)
