@@ -60,8 +60,10 @@ def demo(history_days: int, requests_per_second: float, **flags: object) -> None
     # Its line for each request would bury what the server has to say.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     company = _Company(settings, history_days, requests_per_second, provider_port)
+    from gnomon_collector.demo.alerts import write_alerts_file
     from gnomon_collector.serve import run
 
+    write_alerts_file(settings.data_dir)
     company.start()
     try:
         run(settings, PARTS)
