@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
@@ -65,12 +66,13 @@ class Recorder:
     guard: Guard
     captures_content: bool
     max_value_chars: int
+    servers: WeakKeyDictionary[Any, fields.Attributes] = field(default_factory=WeakKeyDictionary)
 
     def begin(self, place: _Place, resource: Any, kwargs: dict[str, Any]) -> ModelCall | None:
         """Start the span of a call and make it current; None when that failed."""
         try:
             attributes = fields.request_attributes(kwargs, place.operation)
-            attributes.update(fields.server_attributes(resource))
+            attributes.update(self._server(resource))
             if self.captures_content and place.operation == "chat":
                 attributes.update(fields.input_content(kwargs, self.max_value_chars))
             elif self.captures_content and isinstance(text := kwargs.get("input"), str):
@@ -81,6 +83,16 @@ class Recorder:
             self.guard.report("recording a request to openai", error)
             return None
         return call
+
+    def _server(self, resource: Any) -> fields.Attributes:
+        client = getattr(resource, "_client", None)
+        if client is None:
+            return {}
+        known = self.servers.get(client)
+        if known is None:
+            # A client keeps its address; reading it from httpx's URL each time takes as long as the JSON.
+            known = self.servers[client] = fields.server_attributes(client)
+        return known
 
     def fail(self, call: ModelCall, error: BaseException) -> None:
         """End the span of a call that raised."""

@@ -28,6 +28,7 @@ _SCALARS: Final = {
 }
 _SCALAR_TYPES: Final = (int, float, str, bool)
 _TEXT_PARTS: Final = ("text", "input_text", "output_text")
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _MAX_MEDIA_CHARS: Final = 2_048
 """Longer references, such as images inside of ``data:`` URLs, are described instead of recorded."""
 
@@ -57,9 +58,9 @@ def request_attributes(kwargs: Mapping[str, Any], operation: str) -> Attributes:
     return attributes
 
 
-def server_attributes(resource: Any) -> Attributes:
-    """Return where a client's resource (``client.chat.completions``) sends its requests."""
-    url = getattr(getattr(resource, "_client", None), "base_url", None)
+def server_attributes(client: Any) -> Attributes:
+    """Return where a client sends its requests."""
+    url = getattr(client, "base_url", None)
     host, port = getattr(url, "host", None), getattr(url, "port", None)
     attributes: Attributes = {"server.address": host} if isinstance(host, str) and host else {}
     if isinstance(port, int) and port != 443:
@@ -149,7 +150,7 @@ def tool_call(call_id: object, name: object, arguments: object) -> Attributes:
 def dumped(messages: list[Any], max_chars: int) -> str:
     """Dump messages as JSON of about ``max_chars`` at most: the texts in it are cut, not the JSON."""
     try:
-        text = json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
+        text = _ENCODER.encode(messages)
     except (TypeError, ValueError, RecursionError):
         return _values.to_text(messages, max_chars)
     if len(text) <= max_chars:
@@ -233,7 +234,9 @@ def _tool_calls(calls: Any) -> list[Attributes]:
 
 def _reasoning(message: Any) -> list[Attributes]:
     # Not OpenAI's own, but of servers that speak its protocol: DeepSeek, vLLM, OpenRouter.
-    text = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    # Looked up among the extra fields: asking a pydantic model for a field it lacks takes an exception.
+    extra = getattr(message, "model_extra", None) or {}
+    text = extra.get("reasoning_content") or extra.get("reasoning")
     return [{"type": "reasoning", "content": text}] if isinstance(text, str) else []
 
 

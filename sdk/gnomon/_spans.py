@@ -77,11 +77,15 @@ def _attributes_bytes(attributes: Mapping[str, object] | None) -> int:
     if not attributes:
         return 0
     # OpenTelemetry's attributes take a lock for each value that is read, a copy takes it once.
-    values = copied(attributes).values()
-    # What a text takes in memory is two or four bytes a character outside Latin-1: `__sizeof__` knows.
-    texts = sum([value.__sizeof__() for value in values if type(value) is str])
-    others = sum([_value_bytes(value) for value in values if type(value) is not str])
-    return _VALUE_BYTES * len(values) + texts + others
+    size = _VALUE_BYTES * len(attributes)
+    for value in copied(attributes).values():
+        kind = type(value)
+        if kind is str:
+            # What a text takes in memory is two or four bytes a character outside Latin-1: it knows.
+            size += value.__sizeof__()
+        elif kind is not int and kind is not float and kind is not bool:
+            size += _value_bytes(value)
+    return size
 
 
 def copied(attributes: Mapping[str, object]) -> Mapping[str, object]:
