@@ -33,6 +33,7 @@ from tests.bench.sdk_report import KINDS, Measured, goals_of, notes_of, tables_o
 WORKLOAD: Final = ROOT / "tests" / "bench" / "sdk_workload.py"
 _ROUND: Final = 10
 _EXIT_LIMIT_S: Final = 60.0
+_INSTALL_LIMIT_S: Final = 900.0
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,28 @@ def install(library: Library) -> Path:
     elif library is GNOMON:
         commands = [[*pip, "--no-deps", "--force-reinstall", str(ROOT)]]
     for command in commands:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            answer = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=_INSTALL_LIMIT_S
+            )
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"pip took more than {_INSTALL_LIMIT_S:.0f} s") from None
         if answer.returncode:
             raise BenchError(f"{' '.join(command)} failed:\n{answer.stderr[-2000:]}")
     (home / "ok").touch()
     return python
+
+
+def install_all(libraries: Sequence[Library]) -> tuple[dict[Library, Path], list[str]]:
+    """Install what can be; returns the Pythons, and a sentence for each library that cannot."""
+    pythons, missing = {}, []
+    for library in libraries:
+        try:
+            pythons[library] = install(library)
+        except BenchError as error:
+            missing.append(f"{library.title} could not be measured: {str(error)[:300]}")
+            print(missing[-1], flush=True)
+    return pythons, missing
 
 
 @contextmanager
@@ -283,7 +301,7 @@ def run(options: argparse.Namespace) -> Report:
     started = time.monotonic()
     machine = this_machine(ROOT)
     chosen = [library for library in LIBRARIES if library is GNOMON or library.name in options.libraries]
-    pythons = {library: install(library) for library in chosen}
+    pythons, missing = install_all(chosen)
     found = {
         library.name: Measured(
             library.title,
@@ -304,7 +322,10 @@ def run(options: argparse.Namespace) -> Report:
         seconds=time.monotonic() - started,
         goals=goals_of(list(found.values())),
         tables=tables_of(list(found.values())),
-        notes=notes_of(list(found.values()), options.count, options.memory_calls, _ROUND, _EXIT_LIMIT_S),
+        notes=[
+            *notes_of(list(found.values()), options.count, options.memory_calls, _ROUND, _EXIT_LIMIT_S),
+            *missing,
+        ],
         raw={"results": [asdict(measured) for measured in found.values()]},
     )
 
