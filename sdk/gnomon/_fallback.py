@@ -1,12 +1,13 @@
 """`gnomon.fallback`: candidates one after the other, and a record of who answered and why others did not."""
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from gnomon import _values
 from gnomon._errors import UsageError
+from gnomon._fallback_stream import StartedStream, started, started_async
 from gnomon._retries import attempt, cause_of
 from gnomon._runtime import runtime
 from gnomon._session import SessionScope
@@ -52,7 +53,7 @@ class Chain:
 
     def check(self, answer: object) -> None:
         """Raise `gnomon.CheckFailedError` when the answer fails the fallback's checks."""
-        if self._fallback.checks:
+        if self._fallback.checks and not isinstance(answer, StartedStream):
             from gnomon._checks import demand
 
             demand(answer, self._fallback.checks)
@@ -89,7 +90,7 @@ class Chain:
             span.set_attribute(names.FALLBACK_OF, first)
             span.set_attribute(names.FALLBACK_REASON, self.failures[0][1])
             span.set_attribute(names.FALLBACK_FAILURES, [f"{name}: {cause}" for name, cause in self.failures])
-        if self.answer is not None:
+        if self.answer is not None and not isinstance(self.answer, StartedStream):
             span.set_output(self.answer)
 
 
@@ -174,14 +175,17 @@ class Fallback:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the candidates in turn with these arguments; returns the first good answer.
 
-        A coroutine is returned when one of the candidates is a coroutine function.
+        A coroutine is returned when one of the candidates is a coroutine function, an async generator when
+        one is such. A candidate that streams has answered when its first piece is there.
         """
         if any(map(_is_async, self.candidates)):
             return self._call_async(args, kwargs)
+        if any(map(_is_async_generator, self.candidates)):
+            return self._stream_async(args, kwargs)
         with _Run(self) as chain:
             for candidate in chain:
                 with candidate:
-                    chain.answer = candidate.value(*args, **kwargs)
+                    chain.answer = started(candidate.value(*args, **kwargs))
         return chain.answer
 
     def __enter__(self) -> Chain:
@@ -195,12 +199,18 @@ class Fallback:
     ) -> None:
         self._chains.pop().end(error)
 
+    async def _stream_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncIterator[Any]:
+        async for piece in await self._call_async(args, kwargs):
+            yield piece
+
     async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with _Run(self) as chain:
             for candidate in chain:
                 with candidate:
                     answer = candidate.value(*args, **kwargs)
-                    chain.answer = await answer if inspect.isawaitable(answer) else answer
+                    chain.answer = await started_async(
+                        await answer if inspect.isawaitable(answer) else answer
+                    )
         return chain.answer
 
 
@@ -265,6 +275,10 @@ def _is_async(candidate: object) -> bool:
     inner = getattr(candidate, "func", candidate)
     method = getattr(type(inner), "__call__", None)  # noqa: B004 - an object may be called like a coroutine
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(method)
+
+
+def _is_async_generator(candidate: object) -> bool:
+    return inspect.isasyncgenfunction(getattr(candidate, "func", candidate))
 
 
 def observe_fallbacks(runnable: Any) -> Any:

@@ -8,6 +8,7 @@ import functools
 import importlib
 import inspect
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -68,18 +69,18 @@ class ClientRetries:
 
     def _observed(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def observed(client: Any, *args: Any, **kwargs: Any) -> Any:
-            handle = self._begin(kwargs)
+            handle, began_s = self._begin(kwargs), time.monotonic()
             try:
                 return original(client, *args, **kwargs)
             finally:
-                handle.end()
+                _finish(handle, began_s)
 
         async def observed_async(client: Any, *args: Any, **kwargs: Any) -> Any:
-            handle = self._begin(kwargs)
+            handle, began_s = self._begin(kwargs), time.monotonic()
             try:
                 return await original(client, *args, **kwargs)
             finally:
-                handle.end()
+                _finish(handle, began_s)
 
         wrapper = observed_async if inspect.iscoroutinefunction(original) else observed
         setattr(wrapper, _MARK, original)
@@ -95,6 +96,12 @@ class ClientRetries:
             cause = f"http_{response.status_code}" if response is not None else sys.exc_info()[1] or cause
             _say_attempt(failed_attempt + 1)
         return begin_retry(failed_attempt, cause)
+
+
+def _finish(handle: SpanHandle, began_s: float) -> None:
+    # How long the client means to wait is known to nobody before; this is how long it did.
+    handle.set_attribute(names.RETRY_WAIT_S, round(time.monotonic() - began_s, 6))
+    handle.end()
 
 
 def _say_attempt(number: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import threading
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -181,3 +182,65 @@ def test_with_the_real_client(collector: CollectorDouble, start: Start, openai_c
         "err-429",
         "http_429",
     )
+
+
+def streaming(question: str) -> Iterator[str]:
+    yield "small: "
+    yield question
+
+
+def failing_stream(question: str) -> Iterator[str]:
+    raise TimeoutError
+    yield question
+
+
+def late_failure(question: str) -> Iterator[str]:
+    yield "begin"
+    raise TimeoutError
+
+
+def test_a_stream_that_does_not_start_leads_on() -> None:
+    with testing.capture() as captured:
+        assert list(gnomon.fallback(failing_stream, streaming)("a")) == ["small: ", "a"]
+    assert attributes(captured, "fallback failing_stream")["gnomon.fallback.answered"] == "streaming"
+
+
+def test_a_stream_that_fails_later_fails_for_the_caller() -> None:
+    stream = gnomon.fallback(late_failure, streaming)("a")
+    assert next(stream) == "begin"
+    with pytest.raises(TimeoutError):
+        next(stream)
+
+
+def test_an_empty_stream_is_an_answer() -> None:
+    stream = gnomon.fallback(lambda: iter(()), lambda: iter("ab"))()
+    assert list(stream) == [] and list(stream) == []
+
+
+async def test_async_streams() -> None:
+    async def down(question: str) -> AsyncIterator[str]:
+        raise ConnectionError
+        yield question
+
+    async def up(question: str) -> AsyncIterator[str]:
+        yield "up: "
+        yield question
+
+    with testing.capture() as captured:
+        assert [piece async for piece in gnomon.fallback(down, up, name="x")("a")] == ["up: ", "a"]
+    assert attributes(captured, "fallback x")["gnomon.fallback.reason"] == "connection"
+
+
+def test_streams_of_the_real_client(collector: CollectorDouble, start: Start, openai_client: OpenAI) -> None:
+    start(instrument=["openai"])
+
+    def ask(model: str) -> Any:
+        messages: Any = [{"role": "user", "content": "hi"}]
+        return openai_client.chat.completions.create(model=model, messages=messages, stream=True)
+
+    down, up = functools.partial(ask, "err-500"), functools.partial(ask, "gpt-4o-mini")
+    with gnomon.fallback(down, up, name="x")() as stream:
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    assert text
+    assert gnomon.flush()
+    assert collector.span("chat gpt-4o-mini").attributes["gnomon.fallback.reason"] == "http_500"

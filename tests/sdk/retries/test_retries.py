@@ -34,6 +34,7 @@ def test_a_retry_of_the_client_shows_with_cause_and_wait(
     (retry,) = retries(collector)
     assert (retry["gnomon.retry.cause"], retry["gnomon.attempt"]) == ("http_429", 1)
     assert retry["gnomon.span.kind"] == "event"
+    assert 0 < retry["gnomon.retry.wait_s"] < 5
     call, wait = collector.span("chat err-429-once"), collector.span("retry")
     assert call.attributes["gnomon.attempt"] == 2
     assert wait.parent_span_id == call.span_id
@@ -64,9 +65,9 @@ async def test_the_async_client_and_a_connection_that_is_refused(
 
 def test_a_timeout(collector: CollectorDouble, start: Start, provider_url: str) -> None:
     start(instrument=["openai"])
-    client = OpenAI(base_url=provider_url, api_key="sk", max_retries=1, timeout=0.001)
+    client = OpenAI(base_url=provider_url, api_key="sk", max_retries=1, timeout=0.005)
     with client, pytest.raises(openai.APITimeoutError):
-        client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        client.chat.completions.create(model="err-timeout", messages=MESSAGES)
     assert [retry["gnomon.retry.cause"] for retry in retries(collector)] == ["timeout"]
 
 
