@@ -58,12 +58,14 @@ class Measured:
 
     Attributes:
         none: the value where nothing changed.
+        chance: what chance alone reaches once in a thousand times, with so few calls.
     """
 
     statistic: str
     value: float
     threshold: float
     none: float = 0.0
+    chance: float = 0.0
 
     @property
     def severity(self) -> float:
@@ -107,8 +109,8 @@ def judge(feature: Feature, found: Distribution) -> Verdict:
         return _judge_versions(counts, found)
     matrix, current, positions = _on_bins(feature, found)
     measured = tuple(_measure(name, matrix, current, positions) for name in _OF_KIND[feature.kind])
-    blind = [one for one in measured if one.threshold > BLIND_FROM * EFFECTS[one.statistic]]
-    if len(blind) == len(measured) and all(one.severity < 1 for one in measured):
+    is_blind = any(one.chance > BLIND_FROM * EFFECTS[one.statistic] for one in measured)
+    if is_blind and all(one.severity < 1 for one in measured):
         return Verdict(*counts, missing=_BLIND)
     return Verdict(*counts, measured=measured)
 
@@ -158,7 +160,7 @@ def _measure(statistic: str, periods: Vector, current: Vector, positions: Vector
         # only now, for it costs a statistic per period
         own = own_noise(statistic, periods, positions)
         threshold = max(threshold, min(own, MOST_RAISED * effect))
-    return Measured(statistic, value, threshold)
+    return Measured(statistic, value, threshold, chance=noise)
 
 
 def own_noise(statistic: str, periods: Vector, positions: Vector | None) -> float:
