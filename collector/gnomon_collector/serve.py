@@ -40,6 +40,7 @@ from gnomon_collector.ingest.rollup_worker import RollupWorker
 from gnomon_collector.jobs import JobBoard, JobParts, JobRunner
 from gnomon_collector.operations.operator import Operator
 from gnomon_collector.operations.registry import run as run_operation
+from gnomon_collector.patience import PatientProtocol
 from gnomon_collector.price_desk import LocalDesk, PriceDesk
 from gnomon_collector.runfile import DataDirLock, ServerFile, remove_server_file, write_server_file
 from gnomon_collector.settings import Settings
@@ -179,7 +180,7 @@ def _start_collector(
     """Open the inbox and start the threads that empty it."""
     inbox = Inbox(settings.data_dir / "inbox.sqlite", settings.inbox_max_bytes)
     stack.callback(inbox.close)
-    flusher = Flusher(inbox, store, prices.periods)
+    flusher = Flusher(inbox, store, prices.periods, settings.cluster)
     for worker in (flusher, RollupWorker(inbox, store)):
         stack.callback(worker.stop)
         worker.start()
@@ -309,6 +310,7 @@ class _Servers:
             lifespan="auto",
             timeout_graceful_shutdown=_GRACE_S,
             server_header=False,
+            http=PatientProtocol,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=self._serve, args=(server, listener), name=name, daemon=True)

@@ -39,16 +39,21 @@ OTLP_PATHS: Mapping[str, Signal] = {f"/v1/{signal.name}": signal for signal in S
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 _MAX_FEEDBACK_BYTES = 1024**2
+_BODY_S = 120.0
 # Decoding holds the event loop; a large request is decoded in a thread instead. What is compressed can be
 # 1000 times larger inside, and JSON takes 100 times as long.
 _LARGE_BYTES = 1024**2
 _LARGE_DENSE_BYTES = 16 * 1024
 # google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
-_RPC_CODES = {400: 3, 401: 16, 403: 7, 413: 8, 415: 3, 429: 8, 503: 14}
+_RPC_CODES = {400: 3, 408: 4, 401: 16, 403: 7, 413: 8, 415: 3, 429: 8, 503: 14}
 
 
 class _Unsupported(BadRequest):
     """The media type is none that this route takes."""
+
+
+class _TooSlow(BadRequest):
+    """The client takes too long."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,8 @@ def _http_status(error: GnomonError) -> int:
         return 413
     if isinstance(error, _Unsupported):
         return 415
+    if isinstance(error, _TooSlow):
+        return 408
     if isinstance(error, QuotaExceeded):
         return 429
     return 400 if isinstance(error, BadRequest) else 503
@@ -205,7 +212,7 @@ def _check_media_type(request: Request, *wanted: str) -> str:
 
 
 async def _read(request: Request, max_bytes: int, setting: str) -> bytes:
-    """Read a body, giving up as soon as it is too large."""
+    """Read a body, giving up as soon as it is too large, or when it takes too long."""
     too_large = TooLarge(
         f"The request body is larger than {max_bytes} bytes: send less at a time"
         + (f", or raise {setting}." if setting else ".")
@@ -215,9 +222,15 @@ async def _read(request: Request, max_bytes: int, setting: str) -> bytes:
         raise too_large
     chunks = []
     size_bytes = 0
-    async for chunk in request.stream():
-        size_bytes += len(chunk)
-        if size_bytes > max_bytes:
-            raise too_large
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(_BODY_S):
+            async for chunk in request.stream():
+                size_bytes += len(chunk)
+                if size_bytes > max_bytes:
+                    raise too_large
+                chunks.append(chunk)
+    except TimeoutError:
+        raise _TooSlow(
+            f"The request body was not there after {_BODY_S:.0f} s: send less at a time."
+        ) from None
     return b"".join(chunks)

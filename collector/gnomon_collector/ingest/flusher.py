@@ -39,6 +39,8 @@ _PAUSES_S = ((100, 0.8), (2_000, 0.4))
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 15.0
 _WAIT_S = 1.0
+_EARLIER_INSERTS_S = 120.0
+_POLL_S = 0.1
 
 
 @dataclass
@@ -57,8 +59,11 @@ class FlushStats:
 class Flusher:
     """Start it once; `stop` finishes the batch under way."""
 
-    def __init__(self, inbox: Inbox, store: Store, price_list: PriceList) -> None:
+    def __init__(self, inbox: Inbox, store: Store, price_list: PriceList, cluster: str = "") -> None:
         self.stats = FlushStats()
+        self._cluster = cluster
+        # Until an insert has answered, one of an earlier process may still be under way.
+        self._is_unsure = not store.is_embedded
         self._inbox = inbox
         self._store = store
         self._price_list = price_list
@@ -168,7 +173,7 @@ class Flusher:
 
     def _write(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> set[tuple[str, datetime]]:
         """Bring requests to the database; return project and minute of other spans that changed."""
-        ingest.insert_batch(self._store, _envelopes(batch, parcels))
+        self._insert(_envelopes(batch, parcels))
         report = ingest.report_batch(self._store, batch)
         if report.spans < batch.spans:
             report = self._write_flattened(batch, parcels) or report
@@ -181,13 +186,28 @@ class Flusher:
             for minute in duplicate_marks.mark_duplicates(self._store, batch, project)
         }
 
+    def _insert(self, envelopes: bytes) -> None:
+        """Insert, but not beside an insert whose answer never came: both would write the same spans."""
+        if self._is_unsure:
+            self._wait_for_earlier_inserts()
+        self._is_unsure = not self._store.is_embedded
+        ingest.insert_batch(self._store, envelopes, self._inbox.name)
+        self._is_unsure = False
+
+    def _wait_for_earlier_inserts(self) -> None:
+        deadline_s = time.monotonic() + _EARLIER_INSERTS_S
+        while ingest.inserts_under_way(self._store, self._inbox.name, self._cluster):
+            if time.monotonic() > deadline_s or self._stopping.is_set():
+                raise StoreUnavailable("The database still works on an insert that it did not answer.")
+            time.sleep(_POLL_S)
+
     def _write_flattened(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> ingest.BatchReport | None:
         """Insert once more, flattened, the requests whose values nest too deep for the database."""
         flattened = ((parcel, flatten_request(parcel.body)) for parcel in parcels)
         deep = [replace(parcel, body=body) for parcel, body in flattened if body is not None]
         if not deep:
             return None
-        ingest.insert_batch(self._store, _envelopes(batch, deep))
+        self._insert(_envelopes(batch, deep))
         return ingest.report_batch(self._store, batch)
 
     def _price(self, batch: ingest.Batch, report: ingest.BatchReport) -> None:

@@ -6,8 +6,10 @@ together whatever has gathered meanwhile (group commit), so that many small requ
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import socket
 import sqlite3
 import threading
 from collections import deque
@@ -156,6 +158,10 @@ class Inbox:
             StoreError: the file cannot be opened or is no inbox.
         """
         self.max_bytes = max_bytes
+        # The same in every process that works with this inbox.
+        self.name = (
+            "gnomon-" + hashlib.sha256(f"{socket.gethostname()}:{path.absolute()}".encode()).hexdigest()[:16]
+        )
         self._path = path
         self._tasks: deque[_Task] = deque()
         self._changed = threading.Condition()

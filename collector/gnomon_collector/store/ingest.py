@@ -56,6 +56,11 @@ WHERE project IN {{projects:Array(String)}}
     AND toDateTime(start_time) < {{valid_to:DateTime('UTC')}}
 """  # noqa: S608  (the formula is a constant of the schemas)
 
+_UNDER_WAY = "SELECT count() FROM system.processes WHERE Settings['log_comment'] = {writer:String}"
+_UNDER_WAY_ON_CLUSTER = (
+    "SELECT count() FROM clusterAllReplicas({cluster:String}, system.processes)"
+    " WHERE Settings['log_comment'] = {writer:String}"
+)
 _PRICED_MODELS = "SELECT DISTINCT provider, model FROM model_prices"
 _PRICE_COLUMNS = ("provider", "model", "valid_from", *PRICE_ARRAYS, "price_version", "version")
 _FOREVER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -99,14 +104,32 @@ class BatchReport:
     unpriced: frozenset[tuple[str, str]]
 
 
-def insert_batch(store: Store, envelopes: bytes) -> None:
+def insert_batch(store: Store, envelopes: bytes, writer: str = "") -> None:
     """Insert envelopes (`gnomon_schemas.otlp.encode_envelope`); spans that are there already are left out.
+
+    Two inserts of the same spans at the same time would not see each other's: see `inserts_under_way`.
+
+    Args:
+        writer: names who inserts, for `inserts_under_way`.
 
     Raises:
         StoreUnavailable: no answer, or none that tells what happened; insert the same again.
         StoreError: the database does not take these bytes.
     """
-    store.insert_raw(BATCH_TABLE, envelopes, BATCH_FORMAT, {**batch_settings(), **_INSERT_SETTINGS})
+    named = {"log_comment": writer} if writer else {}
+    store.insert_raw(BATCH_TABLE, envelopes, BATCH_FORMAT, {**batch_settings(), **_INSERT_SETTINGS, **named})
+
+
+def inserts_under_way(store: Store, writer: str, cluster: str = "") -> int:
+    """Return how many inserts of a writer a server still works on, though their answers were given up on.
+
+    Args:
+        cluster: name of the ClickHouse cluster, behind whose address any replica may answer.
+    """
+    if cluster:
+        parameters = {"writer": writer, "cluster": cluster}
+        return cast(int, store.query(_UNDER_WAY_ON_CLUSTER, parameters).rows[0][0])
+    return cast(int, store.query(_UNDER_WAY, {"writer": writer}).rows[0][0])
 
 
 def report_batch(store: Store, batch: Batch) -> BatchReport:
