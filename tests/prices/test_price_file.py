@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.docs import markdown
 
 from gnomon_collector.errors import ConfigError
 from gnomon_collector.store.price_source import PriceSource
@@ -128,3 +129,12 @@ def test_a_source_reads_its_file_again_and_keeps_the_old_one_when_it_is_bad(tmp_
     assert source.periods("openai", "gpt-4o-mini") != before
     with pytest.raises(ConfigError, match=r"Cannot read the price file .*nowhere\.toml: No such file"):
         PriceSource(tmp_path / "nowhere.toml")
+
+
+def test_the_example_of_the_guide_is_a_price_file() -> None:
+    (example,) = markdown.blocks(markdown.DOCS / "prices.md", "toml")
+    prices = book(example.text)
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    assert first(prices, "our-llama-70b", at, "vllm").input_usd == [0.2]
+    assert first(prices, "acme-1", at, "acme").tier_starts == [0, 200_000]
+    assert first(prices, "gpt-4o-mini", at).input_usd == [0.12]
