@@ -89,6 +89,8 @@ STATUS: Final = "gnomon.status"
 
 TOKENS_PER_SECOND: Final = "gnomon.output.tokens_per_second"
 """How fast an answer streamed after its first token, as the SDK saw it."""
+DROPPED: Final = "gnomon.dropped"
+"""On a span of kind event: how many spans and scores the SDK lost since the last one, by reason below it."""
 TRUNCATED: Final = "gnomon.truncated"
 """true on a span of which the SDK had to shorten or leave out a value."""
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_INSTRUMENTATION_KEY
@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from gnomon import _spans
 from gnomon._delivery import Delivery
+from gnomon._drop_report import DropReport
 from gnomon._guard import Guard
 from gnomon._outbox import Limits, Outbox, Parcel, Score
 from gnomon._scrub import Mask
@@ -105,6 +106,7 @@ class Exporter:
 
     def _start_anew(self) -> None:
         self._counters = Counters()
+        self._drop_report = DropReport()
         self._outbox = Outbox(self._limits)
         self._transport = self._connect()
         self._delivery = Delivery(
@@ -162,6 +164,7 @@ class Exporter:
 
     def _deliver_some(self, outbox: Outbox, delivery: Delivery) -> None:
         parcels = outbox.take(_MAX_SPANS_PER_REQUEST, self._settings.max_export_bytes)
+        exported = self._counters.exported_spans
         try:
             delivery.deliver(parcels)
         except Exception as error:
@@ -170,6 +173,15 @@ class Exporter:
             self._guard.note(f"export: {type(error).__name__}")
             self._guard.warn_once("export", f"gnomon: a batch could not be sent ({type(error).__name__})")
         outbox.settle(parcels)
+        if self._counters.exported_spans > exported and not delivery.closing:
+            # The collector answers: what was lost before can be told now.
+            self._tell_drops(parcels)
+
+    def _tell_drops(self, parcels: Sequence[Parcel]) -> None:
+        span = next(parcel.content for parcel in parcels if isinstance(parcel.content, ReadableSpan))
+        report = self._drop_report.next(self._counters.dropped, span, time.time_ns())
+        if report is not None:
+            self._outbox.put(Parcel(report, _spans.estimate_bytes(report)))
 
     def _gather(self) -> None:
         """Wait for more to send at once, but not longer than the export interval."""

@@ -321,3 +321,22 @@ def test_the_exporters_own_requests_are_not_traced(
     assert gnomon.flush()
     assert gnomon.flush()
     assert names_of(collector) == ["work 0"]
+
+
+def test_what_was_lost_is_told_once_the_collector_takes_spans_again(
+    collector: CollectorDouble, start: Start
+) -> None:
+    collector.script.append(Answer(400))
+    start()
+    for name in ("lost", "taken", "also taken"):
+        with gnomon.span(name):
+            pass
+        assert gnomon.flush()
+    report = next(span for span in collector.wait_for_spans(3) if span.name == "gnomon dropped")
+    assert report.attributes == {
+        "gnomon.span.kind": "event",
+        "gnomon.dropped": 1,
+        "gnomon.dropped.http_400": 1,
+    }
+    assert gnomon.flush()
+    assert [span.name for span in collector.spans].count("gnomon dropped") == 1
