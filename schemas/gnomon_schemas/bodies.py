@@ -42,6 +42,7 @@ _USAGE: Final = (
 _RESPONSE: Final = (
     "Tuple(id String, model String, type String, status String, stop_reason String, usage String,"
     " choices Array(Tuple(finish_reason String, message Tuple(content String))),"
+    " message Tuple(content String), combined_chunk_content String,"
     " content Array(Tuple(type String, text String)),"
     " output Array(Tuple(type String, content Array(Tuple(text String)))),"
     " generations Array(Array(Tuple(generation_info Tuple(finish_reason String),"
@@ -128,7 +129,9 @@ RESPONSE_TEXT: Final = (
     "multiIf(notEmpty(response.choices), response.choices[1].message.content,"
     " notEmpty(response.output), arrayStringConcat(arrayFilter(x -> x != '',"
     " arrayMap(o -> arrayStringConcat(o.content.text), response.output)), '\\n'),"
-    " notEmpty(response.content), arrayStringConcat(response.content.text), '')"
+    " notEmpty(response.content), arrayStringConcat(response.content.text),"
+    # Logfire's: of a call, and of a stream
+    " response.message.content != '', response.message.content, response.combined_chunk_content)"
 )
 _USERS: Final = ("user", "human")
 _ASSISTANTS: Final = ("assistant", "ai", "model", "unknown")

@@ -295,13 +295,19 @@ _CONSUMED: Final = ", ".join(
     )
 )
 
+_ALWAYS_SAYS_TTFT: Final = one_of("dialect", with_trait("always_says_ttft"))
+
 _CHOICES: Final = f"""\
 * EXCEPT ({_CONSUMED}),
-    fromUnixTimestamp64Nano(toInt64(if(start_is_senseless, received_at_unix_nano, start_ns)), 'UTC') AS start_time,
-    multiIf(duration_is_senseless, toUInt64(0), end_ns > start_ns OR f_duration_s = '', toUInt64(end_ns - start_ns),
-        toUInt64(ifNull(least(greatest({_number("f_duration_s")}, 0), {MAX_DURATION_S}), 0) * 1e9)) AS duration_ns,
+    -- a span without length that says how long its call took stands at the call's end
+    if(duration_is_senseless OR end_ns > start_ns OR f_duration_s = '', toUInt64(0),
+        toUInt64(ifNull(least(greatest({_number("f_duration_s")}, 0), {MAX_DURATION_S}), 0) * 1e9)) AS said_duration_ns,
+    fromUnixTimestamp64Nano(toInt64(if(start_is_senseless, received_at_unix_nano, start_ns))
+        - toInt64(said_duration_ns), 'UTC') AS start_time,
+    if(duration_is_senseless, toUInt64(0), toUInt64(end_ns - start_ns) + said_duration_ns) AS duration_ns,
     multiIf(f_kind IN ({strings(attributes.SPAN_KINDS)}), f_kind, operation_kind != '', operation_kind,
-        f_request_model != '' AND seen_input_tokens IS NOT NULL, 'generation', 'other') AS kind,
+        f_request_model != '' AND (seen_input_tokens IS NOT NULL OR seen_output_tokens IS NOT NULL), 'generation',
+        has(keys, '{attributes.TOOL_NAME}'), 'tool', 'other') AS kind,
     {mapped("said_provider", PROVIDERS, "said_provider")} AS provider,
     if(said_response_model != '', said_response_model, request_model) AS model,
     arrayElement(splitByChar('.', error_class), -1) AS error_type,
@@ -321,7 +327,7 @@ _CHOICES: Final = f"""\
     coalesce({_number("f_ttft_s")} * 1000, {_number("f_ttft_ms")},
         if(first_token_ns > start_ns, (first_token_ns - start_ns) / 1e6, NULL),
         (toUnixTimestamp64Nano(first_token_time) - toInt64(start_ns)) / 1e6) AS said_ttft_ms,
-    coalesce(said_stream, if(said_ttft_ms IS NULL, NULL, true)) AS stream,
+    coalesce(said_stream, if(said_ttft_ms IS NULL OR {_ALWAYS_SAYS_TTFT}, NULL, true)) AS stream,
     multiIf(flat_user_message != '', flat_user_message, user_message != '', {bodies.readable("user_message")},
         f_input != '', f_input, said_query != '', said_query, f_retrieval_query != '', f_retrieval_query,
         input_messages != '', input_messages, f_request) AS whole_input,
@@ -422,7 +428,7 @@ project,
     {_STATUS} AS status,
     error_type, error_code, status_message,
     stream,
-    if(said_ttft_ms >= 0, said_ttft_ms, NULL) AS ttft_ms,
+    if(said_ttft_ms >= 0 AND ifNull(stream, NOT {_ALWAYS_SAYS_TTFT}), said_ttft_ms, NULL) AS ttft_ms,
     finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
     multiIf(NOT has_usage, 'none', stream AND ifNull(cache_read_tokens, 0) = 0
         AND {one_of("dialect", with_trait("invents_stream_usage"))}, 'sdk_estimate', 'provider') AS usage_source,
@@ -431,7 +437,8 @@ project,
     multiIf(is_free, 0., is_priced, {COST_USD.format(**{name: name for name in PRICE_ARRAYS})}, NULL) AS cost_usd,
     nullIf({_COST_REPORTED_USD}, if({_ZERO_COST}, 0, NULL)) AS cost_reported_usd,
     multiIf(is_free, {quoted(CACHE_VERSION)}, is_priced, p_version, '') AS price_version,
-    f_session_id AS session_id,
+    -- Logfire strikes out what looks like a secret
+    if(startsWith(f_session_id, '[Scrubbed due to'), '', f_session_id) AS session_id,
     f_user_id AS user_id,
     f_company_id AS company_id,
     if(startsWith(f_tags, '['), JSONExtract(f_tags, 'Array(String)'),

@@ -60,7 +60,9 @@ def conversation(number: int, start_ns: int, finish: str = "stop") -> list[LogRe
     call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Paris"}'}}
     return [
         record(number, "gen_ai.system.message", {"content": "Be brief."}, time_ns=start_ns),
-        record(number, "gen_ai.user.message", {"content": "How is the weather in Paris?"}, time_ns=start_ns + 1),
+        record(
+            number, "gen_ai.user.message", {"content": "How is the weather in Paris?"}, time_ns=start_ns + 1
+        ),
         record(number, "gen_ai.assistant.message", {"tool_calls": [call]}, time_ns=start_ns + 2),
         record(number, "gen_ai.tool.message", {"id": "c", "content": "18 degrees"}, time_ns=start_ns + 3),
         record(

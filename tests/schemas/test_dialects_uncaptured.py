@@ -8,7 +8,9 @@ from tests.ingest.pipeline import Pipeline
 
 COLUMNS = (
     "dialect, kind, provider, model, status, usage_source, input_tokens, output_tokens, cache_read_tokens,"
-    " cache_write_tokens, reasoning_tokens, finish_reason, input_text, output_text, session_id, user_id"
+    " cache_write_tokens, reasoning_tokens, finish_reason, input_text, output_text, session_id, user_id, stream,"
+    " ttft_ms, duration_ns / 1e6 AS duration_ms, cost_reported_usd, tags, error_type, error_code, documents.id,"
+    " operation, prompt_name, prompt_version, metadata"
 )
 
 # Scope, attributes, what is in the columns then.
@@ -149,6 +151,187 @@ SPANS: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
         },
         {"dialect": "openllmetry", "kind": "workflow", "input_text": '{"q": "why"}', "user_id": "u"},
     ),
+    "Logfire v1, the provider's own JSON": (
+        "logfire.openai",
+        {
+            "logfire.msg_template": "Chat Completion with {request_data[model]!r}",
+            "request_data": '{"messages":[{"role":"user","content":"Hi?"}],"model":"gpt-4o-mini","stream":false}',
+            "response_data": '{"message":{"role":"assistant","content":"Yes."},"usage":{"prompt_tokens":106,'
+            '"completion_tokens":36,"prompt_tokens_details":{"cached_tokens":64}}}',
+            "gen_ai.system": "openai",
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.response.model": "gpt-4o-mini-2024-07-18",
+            "operation.cost": 0.0001,
+            "session_id": "[Scrubbed due to 'session']",
+            "logfire.tags": ["LLM"],
+        },
+        {
+            "dialect": "logfire",
+            "input_text": "Hi?",
+            "output_text": "Yes.",
+            "input_tokens": 106,
+            "cache_read_tokens": 64,
+            "stream": False,
+            "session_id": "",
+            "cost_reported_usd": 0.0001,
+            "tags": ["LLM"],
+        },
+    ),
+    "Logfire, the end of a stream": (
+        "logfire.openai",
+        {
+            "logfire.span_type": "log",
+            "request_data": '{"messages":[{"role":"user","content":"Hi?"}],"model":"gpt-4o-mini","stream":true}',
+            "response_data": '{"combined_chunk_content":"Yes.","chunk_count":3}',
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "duration": 0.25,
+            "gen_ai.usage.input_tokens": 106,
+            "gen_ai.usage.output_tokens": 36,
+        },
+        {"kind": "generation", "stream": True, "output_text": "Yes.", "duration_ms": 250.0, "ttft_ms": None},
+    ),
+    "pydantic-ai, a call": (
+        "pydantic-ai",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.response.finish_reasons": ["stop"],
+            "gen_ai.usage.input_tokens": 106,
+            "gen_ai.usage.output_tokens": 36,
+            "gen_ai.usage.cache_read.input_tokens": 64,
+            "gen_ai.usage.cache_creation.input_tokens": 16,
+            "gen_ai.usage.details.reasoning_tokens": 21,
+            "gen_ai.client.operation.time_to_first_chunk": 0.04,
+            "gen_ai.conversation.id": "c",
+            "gen_ai.input.messages": '[{"role":"user","parts":[{"type":"text","content":"Hi?"}]}]',
+            "gen_ai.output.messages": '[{"role":"assistant","parts":[{"type":"tool_call","id":"1","name":"f",'
+            '"arguments":"{\\"a\\":1}"}]}]',
+        },
+        {
+            "dialect": "pydantic-ai",
+            "cache_write_tokens": 16,
+            "reasoning_tokens": 21,
+            "ttft_ms": 40.0,
+            "stream": True,
+            "session_id": "c",
+            "input_text": "Hi?",
+            "output_text": 'f({"a":1})',
+        },
+    ),
+    "pydantic-ai, a tool": (
+        "pydantic-ai",
+        {"gen_ai.tool.name": "weather", "tool_arguments": '{"city":"Paris"}', "tool_response": "18"},
+        {"kind": "tool", "input_text": '{"city":"Paris"}', "output_text": "18"},
+    ),
+    "OpenLIT says a time to the first token without a stream": (
+        "openlit.instrumentation.openai",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "openai",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.request.stream": False,
+            "gen_ai.server.time_to_first_token": 0.8,
+            "gen_ai.usage.input_tokens": 106,
+            "gen_ai.usage.output_tokens": 36,
+            "gen_ai.usage.cost": 0,
+            "gen_ai.response.finish_reasons": ["completed"],
+            "gen_ai.request.user": "u",
+        },
+        {
+            "stream": False,
+            "ttft_ms": None,
+            "usage_source": "provider",
+            "cost_reported_usd": None,
+            "finish_reason": "stop",
+            "user_id": "u",
+        },
+    ),
+    "OpenLIT, no word of a stream": (
+        "openlit.instrumentation.openai",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.server.time_to_first_token": 0.8,
+            "gen_ai.usage.input_tokens": 106,
+        },
+        {"stream": None, "ttft_ms": None, "usage_source": "provider"},
+    ),
+    "OpenLIT, a stream": (
+        "openlit.instrumentation.openai",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.request.stream": True,
+            "gen_ai.server.time_to_first_token": 0.8,
+            "gen_ai.usage.input_tokens": 18,
+            "gen_ai.usage.cost": 0.001,
+        },
+        {"stream": True, "ttft_ms": 800.0, "usage_source": "sdk_estimate", "cost_reported_usd": 0.001},
+    ),
+    "Traceloop SDK, a task that retrieves": (
+        "traceloop.tracer",
+        {
+            "gen_ai.operation.name": "vector_db_retrieve",
+            "traceloop.entity.input": "returns",
+            "traceloop.entity.output": '{"documents":[{"page_content":"14 days","metadata":{"id":"d"}}]}',
+            "traceloop.association.properties.session_id": "s",
+            "traceloop.prompt.key": "answer",
+            "traceloop.prompt.version": "4",
+        },
+        {
+            "dialect": "openllmetry",
+            "kind": "retrieval",
+            "session_id": "s",
+            "prompt_name": "answer",
+            "prompt_version": "4",
+        },
+    ),
+    "Traceloop SDK, a tool": (
+        "traceloop.tracer",
+        {"traceloop.span.kind": "tool", "traceloop.entity.output": '"18"'},
+        {"kind": "tool"},
+    ),
+    "Vercel 6, an embedding inside another": (
+        "ai",
+        {"ai.operationId": "ai.embed.doEmbed", "ai.model.id": "e", "ai.usage.tokens": 4},
+        {"kind": "embedding", "input_tokens": 4, "output_tokens": None},
+    ),
+    "Vercel 6, the first chunk in milliseconds": (
+        "ai",
+        {
+            "ai.operationId": "ai.streamText.doStream",
+            "ai.response.msToFirstChunk": 40.5,
+            "ai.telemetry.metadata.userId": "u",
+        },
+        {"ttft_ms": 40.5, "stream": True, "metadata": {"userId": "u"}},
+    ),
+    "LangSmith, tags and a tool": (
+        "langsmith",
+        {
+            "langsmith.span.kind": "tool",
+            "langsmith.span.tags": "a,b",
+            "langsmith.trace.session_name": "project",
+        },
+        {"kind": "tool", "tags": ["a", "b"], "session_id": ""},
+    ),
+    "by hand, nothing but a model and what came out": (
+        "my.service",
+        {"gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.output_tokens": 3, "gen_ai.system": "OpenAI"},
+        {"dialect": "otel-genai", "kind": "generation", "provider": "openai", "output_tokens": 3},
+    ),
+    "by hand, an error with its code": (
+        "my.service",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "error.type": "openai.RateLimitError",
+            "http.response.status_code": 429,
+        },
+        {"kind": "generation", "status": "error", "error_type": "RateLimitError", "error_code": 429},
+    ),
     "OpenInference by hand, any scope": (
         "my.service",
         {
@@ -179,7 +362,9 @@ def test_every_span_is_understood(pipeline: Pipeline, names: list[str]) -> None:
     start_ns = hour_ago_ns()
     for number, name in enumerate(names, 1):
         scope, said, _ = SPANS[name]
-        pipeline.send(request([span(number, start_ns, said)], scope=scope))
+        length_ns = 0 if "duration" in said else 5_000_000
+        sent = span(number, start_ns, said, end_time_unix_nano=start_ns + length_ns)
+        pipeline.send(request([sent], scope=scope))
     rows = pipeline.store.query(
         f"SELECT {COLUMNS} FROM (SELECT *, if(response_model != '', response_model, request_model) AS model"
         " FROM spans) ORDER BY span_id"
@@ -191,3 +376,17 @@ def test_every_span_is_understood(pipeline: Pipeline, names: list[str]) -> None:
         for name, row in zip(names, rows, strict=True)
     }
     assert {name: columns for name, columns in wrong.items() if columns} == {}
+
+
+def test_a_stream_that_logfire_reports_at_its_end_began_before(pipeline: Pipeline) -> None:
+    start_ns = hour_ago_ns() + 1_000_000
+    said = dict(SPANS["Logfire, the end of a stream"][1]) | {"duration": 150.0}
+    end_ns = start_ns + 150 * 10**9
+    asked = {name: said[name] for name in ("gen_ai.operation.name", "gen_ai.request.model", "request_data")}
+    request_span = span(1, start_ns, asked)
+    end_span = span(2, end_ns, said, end_time_unix_nano=end_ns)
+    for each in (end_span, request_span):
+        pipeline.send(request([each], scope="logfire.openai"))
+    rows = pipeline.rows("SELECT toUnixTimestamp64Nano(start_time), duration_ns, output_tokens FROM calls")
+    assert rows == [(start_ns, 150 * 10**9, 36)]
+    assert pipeline.value("SELECT sum(calls) FROM calls_per_minute FINAL") == 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.ingest.signals import TRACES, Signal
-from gnomon_schemas.normalise import EARLIEST, MAX_FUTURE_S
+from gnomon_schemas.normalise import EARLIEST, MAX_DURATION_S, MAX_FUTURE_S
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -27,6 +27,7 @@ else:
 _TRACE_ID_BYTES = 16
 _SPAN_ID_BYTES = 8
 _MINUTE_NS = 60 * 10**9
+_DURATION = "duration"
 _EARLIEST_NS = int(EARLIEST.timestamp()) * 10**9
 Path = tuple[tuple[int, ...], ...]
 # Nesting of the messages whose number is bounded: request, resource spans, scope spans, spans; or of logs.
@@ -145,10 +146,21 @@ def check_request(body: bytes, received_at_ns: int, max_spans: int, oldest_ns: i
                         (start_ns if _EARLIEST_NS <= start_ns <= latest_ns else received_at_ns) // _MINUTE_NS
                     )
                     spans += 1
+                    if span.end_time_unix_nano <= start_ns:
+                        minutes.update(_minute_of_its_call(span))
     if not invalid and not expired:
         return CheckedRequest(body, spans, 0, "", frozenset(minutes))
     kept = _without_refused(request, oldest_ns)
     return CheckedRequest(kept, spans, invalid + expired, _refusal(invalid, expired), frozenset(minutes))
+
+
+def _minute_of_its_call(span: Span) -> Iterator[int]:
+    """Yield the minute in which a call began that is reported at its end: Logfire's streams, in seconds."""
+    for attribute in span.attributes:
+        if attribute.key == _DURATION:
+            duration_s = attribute.value.double_value or attribute.value.int_value
+            if 0 < duration_s <= MAX_DURATION_S:
+                yield (span.start_time_unix_nano - int(duration_s * 1e9)) // _MINUTE_NS
 
 
 def _refusal(invalid: int, expired: int) -> str:

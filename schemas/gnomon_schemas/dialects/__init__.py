@@ -83,6 +83,7 @@ TRAITS: Final = (
     "always_says_stream_finish",
     "finish_error_is_abort",
     "invents_stream_usage",
+    "always_says_ttft",
     "zero_usage_is_unknown",
     "zero_cost_is_unknown",
 )
