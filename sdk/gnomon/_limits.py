@@ -16,8 +16,8 @@ from typing import Final, Protocol
 from gnomon._guard import Guard
 from gnomon._runtime import runtime
 
-Subject = tuple[str, str]
-"""User and company, "" for neither."""
+Subject = tuple[str, str, str, str]
+"""User, company, model and prompt; "" where none is named."""
 
 _FRESH_S: Final = 5.0
 """How long an answer is used before it is asked for again; the old one is used meanwhile."""
@@ -55,7 +55,7 @@ class Allowance:
 class Ask(Protocol):
     """Asks the collector; None when it has no budgets. Raises OSError and the like when it is not there."""
 
-    def __call__(self, user: str, company: str) -> Allowance | None: ...
+    def __call__(self, subject: Subject) -> Allowance | None: ...
 
 
 @dataclass(slots=True)
@@ -77,11 +77,11 @@ class Limits:
         self._unsupported_until_s = float("-inf")
         self._start_anew()
 
-    def allow(self, user: str, company: str, fail_open: bool, wait_s: float) -> Allowance:
+    def allow(self, subject: Subject, fail_open: bool, wait_s: float) -> Allowance:
         """Return what is known; see `gnomon.allow`."""
         if self._pid != getpid():
             self._start_anew()
-        subject, now_s = (user, company), self._now_s()
+        now_s = self._now_s()
         entry = self._entries.get(subject)
         if (entry is None or now_s - entry.tried_at_s >= _FRESH_S) and now_s >= self._unsupported_until_s:
             self._refresh(subject)
@@ -140,7 +140,7 @@ class Limits:
     def _answer(self, subject: Subject) -> None:
         try:
             if self._now_s() >= self._unsupported_until_s:
-                self._keep(subject, self._ask(*subject))
+                self._keep(subject, self._ask(subject))
         except Exception as error:
             self._guard.note(f"asking for a budget: {type(error).__name__}")
             self._guard.warn_once(
@@ -179,9 +179,17 @@ _UNKNOWN_REFUSED: Final = Allowance(False, "no collector says whether this may b
 
 
 def allow(
-    user: object = None, company: object = None, *, fail_open: bool = True, wait_s: float = 0.0
+    user: object = None,
+    company: object = None,
+    *,
+    model: object = None,
+    prompt: object = None,
+    fail_open: bool = True,
+    wait_s: float = 0.0,
 ) -> Allowance:
     """Ask whether a user or a company may still spend, by the budgets that the collector keeps.
+
+    Budgets of the whole project and of this service are asked about as well.
 
     Takes microseconds and never waits for the network: answers are kept for 5 s and renewed in the
     background.
@@ -189,6 +197,8 @@ def allow(
     Args:
         user: id of the user, as in `gnomon.session`.
         company: id of the company.
+        model: name of the model, where models have budgets.
+        prompt: name of the prompt, where prompts have budgets.
         fail_open: what counts while nobody knows: True for allowed. A collector without budgets allows.
         wait_s: how long the first question about someone may wait for the answer, in seconds.
 
@@ -198,7 +208,7 @@ def allow(
     with runtime.guard.harmless("allow"):
         limits = _limits()
         if limits is not None:
-            return limits.allow(_id(user), _id(company), fail_open, wait_s)
+            return limits.allow((_id(user), _id(company), _id(model), _id(prompt)), fail_open, wait_s)
     return _UNKNOWN if fail_open else _UNKNOWN_REFUSED
 
 

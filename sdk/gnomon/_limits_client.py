@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from gnomon._limits import Allowance, Ask
+from gnomon._limits import Allowance, Ask, Subject
 from gnomon._settings import Settings
 from gnomon._transport import MAX_RESPONSE_BYTES, HttpTransport
 
 PATH: Final = "/v1/allow"
+_PARAMETERS: Final = ("user", "company", "model", "prompt")
+"""Of the query, in the order of a `Subject`."""
 _TIMEOUT_S: Final = 5.0
 _MAX_WORDS: Final = 1_000
 
@@ -53,8 +55,11 @@ def asking(settings: Settings) -> Ask:
         headers["Authorization"] = f"Bearer {settings.api_key}"
     timeout_s = min(settings.request_timeout_s, _TIMEOUT_S)
 
-    def ask(user: str, company: str) -> Allowance | None:
-        query = urlencode({name: value for name, value in (("user", user), ("company", company)) if value})
+    service = settings.service_name or ""
+
+    def ask(subject: Subject) -> Allowance | None:
+        named = {**dict(zip(_PARAMETERS, subject, strict=True)), "service": service}
+        query = urlencode({name: value for name, value in named.items() if value})
         return read(*client.ask(query, headers, timeout_s))
 
     return ask

@@ -15,9 +15,10 @@ from tests.sdk.conftest import Start
 import gnomon
 from gnomon import _limits
 from gnomon._guard import Guard
-from gnomon._limits import Allowance, Limits
+from gnomon._limits import Allowance, Limits, Subject
 from gnomon._limits_client import NoAnswerError, read
 
+U = ("u", "", "", "")
 REFUSED = {"allowed": False, "reason": "budget used up", "retry_after_s": 60.0, "budget": "daily"}
 
 
@@ -68,13 +69,13 @@ def wait_until(is_true: Callable[[], object]) -> None:
 
 def test_the_first_question_is_answered_at_once_and_the_next_knows(budgets: Collector, start: Start) -> None:
     budgets.answers["u-1"] = REFUSED
-    start(endpoint=budgets.url, api_key="k")
+    start(endpoint=budgets.url, api_key="k", service_name="shop")
     first = gnomon.allow(user="u-1", company="acme")
     assert first and not first.known
     wait_until(lambda: not gnomon.allow(user="u-1", company="acme"))
     answer = gnomon.allow(user="u-1", company="acme")
     assert answer == Allowance(False, "budget used up", 60.0, "daily", known=True)
-    assert budgets.asked == [({"user": ["u-1"], "company": ["acme"]}, "Bearer k")]
+    assert budgets.asked == [({"user": ["u-1"], "company": ["acme"], "service": ["shop"]}, "Bearer k")]
 
 
 def test_others_are_asked_for_apart(budgets: Collector, start: Start) -> None:
@@ -123,7 +124,7 @@ class Asked:
         self.answer: Allowance | Exception | None = Allowance(known=True)
         self.count = 0
 
-    def __call__(self, user: str, company: str) -> Allowance | None:
+    def __call__(self, subject: Subject) -> Allowance | None:
         self.count += 1
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -134,26 +135,26 @@ def test_answers_are_renewed_and_outlive_a_collector_that_is_away() -> None:
     clock, asked = Clock(), Asked()
     limits = Limits(asked, Guard(), clock)
     asked.answer = Allowance(False, known=True)
-    assert not limits.allow("u", "", True, 5.0)
-    assert not limits.allow("u", "", True, 5.0)
+    assert not limits.allow(U, True, 5.0)
+    assert not limits.allow(U, True, 5.0)
     assert asked.count == 1
     clock.now_s += 6
     asked.answer = OSError("away")
-    assert not limits.allow("u", "", True, 0.0)  # the old answer, at once
+    assert not limits.allow(U, True, 0.0)  # the old answer, at once
     wait_until(lambda: asked.count == 2)
     wait_until(lambda: not limits._asking)
-    assert not limits.allow("u", "", True, 0.0)
+    assert not limits.allow(U, True, 0.0)
     assert asked.count == 2  # not asked again at once
     clock.now_s += 300
-    assert limits.allow("u", "", True, 0.0)  # too old to count
-    assert not limits.allow("u", "", False, 0.0)
+    assert limits.allow(U, True, 0.0)  # too old to count
+    assert not limits.allow(U, False, 0.0)
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_limits, "_MAX_SUBJECTS", 50)
     limits = Limits(Asked(), Guard())
     for number in range(200):
-        limits.allow(str(number), "", True, 5.0)
+        limits.allow((str(number), "", "", ""), True, 5.0)
     assert len(limits._entries) == 50
 
 
@@ -172,10 +173,10 @@ def test_a_question_from_memory_takes_microseconds(budgets: Collector, start: St
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_asks_for_itself() -> None:
     limits = Limits(Asked(), Guard())
-    assert limits.allow("u", "", True, 5.0).known
+    assert limits.allow(U, True, 5.0).known
     child = os.fork()
     if child == 0:
-        os._exit(0 if limits.allow("u", "", True, 5.0).known else 1)
+        os._exit(0 if limits.allow(U, True, 5.0).known else 1)
     assert os.waitpid(child, 0)[1] == 0
 
 
