@@ -76,7 +76,7 @@ def _part(part: Part) -> Any:
         )
     titles = {
         "tool_call": f"calls {part.title}",
-        "tool_result": f"result {part.title}".strip(),
+        "tool_result": f"result of {part.title}" if part.title else "result",
         "reasoning": "reasoning",
     }
     title = titles.get(part.kind, "")
