@@ -33,6 +33,8 @@ class Summary:
 
     saving: Saving
     semantic_hits: int
+    hit_right: CacheQuality | None
+    recall: CacheQuality | None
     prompt_cache_share: float | None
     prompt_cache_saved_usd: float
 
@@ -42,9 +44,12 @@ def summary(store: Store, view: View) -> Summary:
     found = caches.outcomes(store, view.scope, view.window)
     prompt = money.prompt_caches(store, view.scope, view.window)
     tokens = sum(row.input_tokens for row in prompt)
+    shadow = caches.shadowed(store, view.scope, view.window)
     return Summary(
         caches.saving(found),
         sum(one.requests for one in found if one.status == "semantic_hit"),
+        shadow.get("cache_hit_right"),
+        shadow.get("cache_recall"),
         sum(row.cache_read_tokens for row in prompt) / tokens if tokens else None,
         sum(row.saved_usd or 0 for row in prompt),
     )
@@ -92,6 +97,8 @@ def draw_summary(shown: Summary, _view: View) -> Any:
                 is_compared=False,
                 hint="For each hit the mean cost of a missed request less that of a hit.",
             ),
+            _shadow_tile("false-hits", "False hits", shown.hit_right, is_inverse=True),
+            _shadow_tile("recall", "Recall", shown.recall),
             Tile(
                 "prompt-cache",
                 "Prompt cache",
@@ -111,6 +118,16 @@ def draw_summary(shown: Summary, _view: View) -> Any:
             ),
         ]
     )
+
+
+def _shadow_tile(key: str, label: str, found: CacheQuality | None, *, is_inverse: bool = False) -> Tile:
+    """A figure of the shadow calls that `gnomon.cache(shadow=…)` makes."""
+    mean = found.mean if found else None
+    value = None if mean is None else 1 - mean if is_inverse else mean
+    note = f"of {found.scores} shadow calls" if found else "no shadow calls"
+    better: tiles.Better = "less" if is_inverse else "more"
+    hint = "From shadow calls: a sample of look-ups compared with what the model answers (gnomon.Shadow)."
+    return Tile(key, label, units.percent(value), None, better, note, is_compared=False, hint=hint)
 
 
 def draw_lookups(rows: Sequence[CacheLookups], view: View) -> Any:

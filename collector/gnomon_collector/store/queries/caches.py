@@ -136,6 +136,25 @@ def quality(store: Store, scope: Scope, window: Window) -> list[CacheQuality]:
     ]
 
 
+def shadowed(store: Store, scope: Scope, window: Window) -> dict[str, CacheQuality]:
+    """Return what shadow calls found, by score: `cache_hit_right` and `cache_recall` (gnomon.Shadow)."""
+    rows = store.query(
+        """
+        SELECT name, count(), sum(value / ifNull(inclusion_probability, 1)) / sum(1 / ifNull(inclusion_probability, 1)),
+            countIf(value < 0.5)
+        FROM scores FINAL
+        WHERE project = {project:String} AND name IN ('cache_hit_right', 'cache_recall') AND value IS NOT NULL
+            AND created_at >= {start:DateTime64(9)} AND created_at < {end:DateTime64(9)}
+        GROUP BY name
+        """,
+        {"project": scope.project, "start": window.start, "end": window.end},
+    ).rows
+    return {
+        str(name): CacheQuality(str(name), "", as_int(n), optional_float(mean), as_int(bad))
+        for name, n, mean, bad in rows
+    }
+
+
 def similarities(store: Store, scope: Scope, window: Window) -> list[Similarity]:
     """Return look-ups by the similarity of what they found, in steps of 0.02."""
     where, parameters = _where(scope, window)
