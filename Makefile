@@ -64,6 +64,14 @@ test: check chromium ## Lint, type-check and run all tests but the slow tier (in
 test-slow: $(STAMP) chromium ## Run the slow tier: long crash sweeps and the like
 	$(BIN)/pytest -m slow
 
+.PHONY: faults
+faults: $(STAMP) ## Break everything that docs/reliability.md promises against; TIER=fast leaves out the long sweeps
+	$(BIN)/python -m tests.faults.report faults $(if $(filter fast,$(TIER)),--fast)
+
+.PHONY: security
+security: $(STAMP) ## Hold Gnomon to the security promises of docs/reliability.md
+	$(BIN)/python -m tests.faults.report security
+
 .PHONY: chromium
 chromium: ## Install Chromium for the end-to-end tests, if there is none (needs root)
 	@sh tests/e2e/install_chromium.sh

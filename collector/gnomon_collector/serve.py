@@ -138,7 +138,7 @@ def _start(
         refresh_prices(store, prices.periods)
         collector = _start_collector(settings, store, keys, prices, stack)
         grpc_address = _start_grpc(settings, collector, stack)
-        app = _collector_app(collector, keys, token, LocalDesk(store, prices), jobs)
+        app = collector_app(collector, keys, token, LocalDesk(store, prices), jobs)
         collector.metrics.watch_jobs(jobs.status)
         http_url = servers.start("gnomon-http", app, settings.otlp_http_port, "--otlp-http-port")
     if "dashboard" in parts:
@@ -211,9 +211,10 @@ def _start_jobs(parts: JobParts, stack: ExitStack) -> JobRunner:
     return runner
 
 
-def _collector_app(
+def collector_app(
     collector: IngestParts, keys: KeyRing, token: str, prices: PriceDesk, jobs: JobBoard
 ) -> FastAPI:
+    """Return the collector's HTTP side with all its routes."""
     settings, inbox = collector.settings, collector.inbox
     app = FastAPI(title="Gnomon", **_BARE)
     add_ingest_routes(app, collector)

@@ -1,0 +1,108 @@
+"""What Gnomon promises about faults and security, and which tests hold it to that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One line of a report.
+
+    Attributes:
+        number: in the fault matrix or the security checklist
+        text: what must hold
+        tests: arguments for pytest
+    """
+
+    number: int
+    text: str
+    tests: tuple[str, ...]
+
+
+FAULTS = (
+    Promise(1, "kill -9 at a random moment after an ack", ("tests/faults/test_kill.py",)),
+    Promise(
+        2,
+        "cut off at any step of a flush and started again",
+        ("tests/ingest/test_flusher.py::test_cut_off_at_any_step_and_started_again",),
+    ),
+    Promise(4, "disk full: 503, reading goes on, recovers", ("tests/faults/test_disk.py",)),
+    Promise(5, "SIGTERM under load ends within 10 s", ("tests/faults/test_stop.py", "-k", "sig")),
+    Promise(
+        6,
+        "a second process is refused, with the holder named",
+        ("tests/faults/test_stop.py", "tests/cli/test_running.py", "-k", "second or holds"),
+    ),
+    Promise(
+        7, "ClickHouse away, hung, failing, broken off after a commit", ("tests/faults/test_server_store.py",)
+    ),
+    Promise(
+        8,
+        "a poisonous request is set aside alone, and comes back",
+        (
+            "tests/ingest/test_flusher.py::test_a_poisonous_request_is_set_aside_and_nothing_else",
+            "tests/operations/test_quarantine.py",
+        ),
+    ),
+    Promise(
+        9,
+        "hundreds of days in one request",
+        ("tests/ingest/test_times.py::test_hundreds_of_days_in_one_request",),
+    ),
+    Promise(10, "500 clients that send a byte a second are cut", ("tests/faults/test_slow_clients.py",)),
+    Promise(
+        11,
+        "gzip bombs and megabytes of empty spans",
+        ("tests/ingest/test_http_traces.py", "-k", "bomb or empty_spans"),
+    ),
+    Promise(
+        12,
+        "seeded mutations are accepted or refused, never a 5xx",
+        (
+            "tests/ingest/test_requests.py",
+            "tests/ingest/test_flusher.py",
+            "-k",
+            "mutat or any_bytes or poison",
+        ),
+    ),
+    Promise(
+        13, "deep, large and many values", ("tests/ingest/test_flatten.py", "tests/ingest/test_attributes.py")
+    ),
+    Promise(15, "senseless times are clamped and flagged", ("tests/ingest/test_times.py",)),
+    Promise(
+        16,
+        "the same span again counts once",
+        ("tests/ingest/test_permutations.py", "tests/ingest/test_duplicates.py"),
+    ),
+    Promise(18, "the noisy project alone gets 429", ("tests/ingest/test_quotas.py",)),
+    Promise(
+        19,
+        "SDK: collector away, hung, resetting",
+        ("tests/sdk", "-m", "not slow", "-k", "dead or hang or unreach or refus or drop"),
+    ),
+)
+
+SECURITY = (
+    Promise(1, "keys: random, hashed, scoped, expiring", ("tests/store/test_access.py",)),
+    Promise(3, "every route asks for the right scope", ("tests/security", "tests/cli/test_admin_api.py")),
+    Promise(
+        5,
+        "the project comes from the key alone",
+        ("tests/ingest/test_http_traces.py::test_the_project_comes_from_the_key_alone",),
+    ),
+    Promise(7, "values are bound, never formatted into SQL", ("tests/store/test_battery.py",)),
+    Promise(9, "CSP, and no other host", ("tests/dashboard/test_auth.py", "-k", "headers")),
+    Promise(
+        13,
+        "size limits hold after decompression",
+        ("tests/ingest/test_http_traces.py", "-k", "large or bomb or empty"),
+    ),
+    Promise(14, "no content and no key in metrics and log", ("tests/ingest/test_http_health.py",)),
+    Promise(
+        15, "erasure reaches everything, replays bring nothing back", ("tests/operations/test_erasure.py",)
+    ),
+    Promise(16, "retention, and refusal of what is older", ("tests/operations/test_projects.py",)),
+    Promise(17, "sessions, forged requests, guessing", ("tests/dashboard/test_auth.py",)),
+    Promise(18, "masking before anything is written", ("tests/ingest/test_masking.py",)),
+)

@@ -1,0 +1,99 @@
+"""``make faults`` and ``make security``: run the tests of each promise, and print one line per promise.
+
+    python -m tests.faults.report faults [--fast]
+    python -m tests.faults.report security
+
+The table goes into docs/reliability.md too, between the markers of its section.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.faults.promises import FAULTS, SECURITY, Promise
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reliability.md"
+_HEAD = "| | Promise | Tests | Figures |\n| --- | --- | --- | --- |\n"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the tests of a promise went."""
+
+    promise: Promise
+    passed: int
+    failed: int
+    left_out: int
+    figures: tuple[str, ...]
+
+    def row(self) -> str:
+        """Return a row of the table."""
+        tests = f"{self.passed} passed" + (f", **{self.failed} failed**" if self.failed else "")
+        if self.left_out:
+            tests += f", {self.left_out} known not to hold or not run"
+        figures = "; ".join(self.figures)
+        return f"| {self.promise.number} | {self.promise.text} | {tests} | {figures} |"
+
+
+def main() -> int:
+    """Run, print and save; the exit code is 1 when a test failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("section", choices=("faults", "security"))
+    parser.add_argument("--fast", action="store_true", help="without the slow tier")
+    arguments = parser.parse_args()
+    promises = FAULTS if arguments.section == "faults" else SECURITY
+    outcomes = []
+    for promise in promises:
+        outcomes.append(_run(promise, arguments.fast))
+        print(outcomes[-1].row(), flush=True)
+    _save(arguments.section, outcomes, arguments.fast)
+    return 1 if any(outcome.failed for outcome in outcomes) else 0
+
+
+def _run(promise: Promise, fast: bool) -> Outcome:
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", f"--junit-xml={report}", *promise.tests]
+        command += ["-m", "not slow"] if fast else []
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False)
+        cases = list(ET.parse(report).getroot().iter("testcase"))
+    failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    skipped = [case for case in cases if case.find("skipped") is not None]
+    figures = tuple(
+        str(each.get("value"))
+        for case in cases
+        for each in case.iter("property")
+        if each.get("name") == "figure"
+    )
+    passed = len(cases) - len(failed) - len(skipped)
+    return Outcome(promise, passed, len(failed) + (not cases), len(skipped), figures)
+
+
+def _save(section: str, outcomes: Sequence[Outcome], fast: bool) -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    command = f"make {section}" + (" TIER=fast" if fast else "")
+    when = datetime.now(UTC).date().isoformat()
+    text = PAGE.read_text(encoding="utf-8")
+    before, marker, rest = text.partition(f"<!-- {section}: -->\n")
+    after = rest[rest.index(f"<!-- :{section} -->") :]
+    table = _HEAD + "\n".join(outcome.row() for outcome in outcomes)
+    PAGE.write_text(
+        f"{before}{marker}`{command}`, {when}, commit {commit}\n\n{table}\n{after}", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
