@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ingest.payloads import MINUTE_NS, chat_span, hour_ago_ns, request
+from tests.ingest.pipeline import Pipeline
 
 from gnomon_collector.store.duplicates import Call, changed_duplicates
 
@@ -175,3 +177,47 @@ def test_one_response_id_over_and_over_is_quick(overlapping: bool) -> None:
         for number in range(20_000 if not overlapping else 2_000)
     ]
     assert changed_duplicates(listed) == {}
+
+
+def far_apart() -> tuple[bytes, bytes]:
+    """Return two views of a call that takes minutes, the inner of which starts long after the outer."""
+    start_ns = hour_ago_ns()
+    outer = chat_span(1, start_ns, gen_ai__response__id="r")
+    outer.end_time_unix_nano = start_ns + 10 * MINUTE_NS
+    inner = chat_span(
+        2, start_ns + 7 * MINUTE_NS, gen_ai__response__id="r", gen_ai__usage__cache_read__input_tokens=0
+    )
+    return request([outer], scope="framework"), request([inner], scope="client")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("between", ["nothing", "flush", "restart"])
+def test_two_views_that_start_minutes_apart(pipeline: Pipeline, order: tuple[int, int], between: str) -> None:
+    first, second = (far_apart()[index] for index in order)
+    pipeline.put(first)
+    if between != "nothing":
+        pipeline.flush()
+    if between == "restart":
+        path = pipeline.inbox._path
+        pipeline.inbox.close()
+        pipeline = Pipeline(pipeline.store, path)
+    pipeline.put(second)
+    pipeline.flush()
+    assert pipeline.rows("SELECT scope_name FROM calls") == [("client",)]
+    for table in ("calls_per_minute", "calls_per_hour"):
+        assert pipeline.value(f"SELECT sum(t.calls) FROM {table} AS t FINAL") == 1
+    pipeline.inbox.close()
+
+
+def test_a_batch_does_not_take_off_the_marks_of_another(pipeline: Pipeline) -> None:
+    """A view without response id looks like many calls; a later one of those must not hide its own."""
+    start_ns = hour_ago_ns()
+    outer = chat_span(1, start_ns)
+    outer.end_time_unix_nano += 10**9
+    inner = chat_span(2, start_ns + 1000, gen_ai__response__id="r1")
+    pipeline.send(request([outer], scope="framework"), request([inner], scope="client"))
+    assert pipeline.value("SELECT count() FROM calls") == 1
+    for number in (3, 4):
+        later = chat_span(number, start_ns + number * 5 * 10**9, gen_ai__response__id=f"r{number}")
+        pipeline.send(request([later], scope="client"))
+    assert pipeline.value("SELECT count() FROM calls") == 3
