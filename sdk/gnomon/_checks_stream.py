@@ -96,34 +96,33 @@ class _Watch:
 
 
 def _pass_on(chunks: Iterable[Any], watch: _Watch) -> Iterator[Any]:
-    for chunk in chunks:
-        if watch.take(chunk):
-            # Closed first: the call ends then, and the outcome is recorded on it.
-            _close(chunks)
-            raise _ended_early(watch)
-        yield chunk
-    record(watch.early_result(), watch.early_checks(), current_ids())
+    try:
+        for chunk in chunks:
+            if watch.take(chunk):
+                # Closed first: the call ends then, and the outcome is recorded on it.
+                _close(chunks)
+                raise CheckFailedError(watch.early_result())
+            yield chunk
+    finally:
+        # Also of a stream that the consumer left, or that broke: what failed by then has failed.
+        record(watch.early_result(), watch.early_checks(), current_ids())
     late = check(watch.whole_text(), *watch.late_checks())
     if watch.raises and not late:
         raise CheckFailedError(late)
 
 
 async def _pass_on_async(chunks: AsyncIterable[Any], watch: _Watch) -> AsyncIterator[Any]:
-    async for chunk in chunks:
-        if watch.take(chunk):
-            await _close_async(chunks)
-            raise _ended_early(watch)
-        yield chunk
-    record(watch.early_result(), watch.early_checks(), current_ids())
+    try:
+        async for chunk in chunks:
+            if watch.take(chunk):
+                await _close_async(chunks)
+                raise CheckFailedError(watch.early_result())
+            yield chunk
+    finally:
+        record(watch.early_result(), watch.early_checks(), current_ids())
     late = await acheck(watch.whole_text(), *watch.late_checks())
     if watch.raises and not late:
         raise CheckFailedError(late)
-
-
-def _ended_early(watch: _Watch) -> CheckFailedError:
-    result = watch.early_result()
-    record(result, watch.early_checks(), current_ids())
-    return CheckFailedError(result)
 
 
 def _close(chunks: Any) -> None:

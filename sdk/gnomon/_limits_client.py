@@ -49,7 +49,8 @@ class _Client(HttpTransport):
 
 def asking(settings: Settings) -> Ask:
     """Return what asks the collector that the settings name."""
-    client = _Client(settings.endpoint, settings.certificate_file)
+    # Where feedback goes: with gRPC, spans go elsewhere.
+    client = _Client(settings.feedback_endpoint, settings.certificate_file)
     headers = {"Accept": "application/json", **settings.headers}
     if settings.api_key:
         headers["Authorization"] = f"Bearer {settings.api_key}"

@@ -286,3 +286,18 @@ def test_the_calls_of_a_judge_are_not_what_is_judged() -> None:
         gnomon.check("x", checks.sure(ask), checks.not_empty())
         gnomon.check("x", checks.not_empty())
     assert {score["span_id"] for score in captured.scores} == {call.span_id}
+
+
+def test_a_stream_that_is_left_has_failed_what_failed_by_then() -> None:
+    with testing.capture() as captured, gnomon.span("x"):
+        stream = gnomon.check_stream(
+            pieces("bad", " word", " more"), checks.forbidden(["bad"]), checks.json()
+        )
+        next(stream)
+        stream.close()
+    assert labels(captured) == {"forbidden": "fail", "json": "fail"}
+    with testing.capture() as captured, gnomon.span("x"):
+        stream = gnomon.check_stream(pieces("[1", ",", "2]"), checks.json(), checks.not_empty())
+        next(stream)
+        stream.close()
+    assert captured.scores == []
