@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "gnomon_collector.cli.alerts:alerts",
         "See what fires, try rules on the past, silence, test channels.",
     ),
+    "budgets": ("gnomon_collector.cli.budgets:budgets", "Show who is near or over a budget."),
+    "slo": ("gnomon_collector.cli.slo:slo", "Show what is left of each error budget."),
     "migrate": ("gnomon_collector.cli.migrate:migrate", "Show what the database lacks, and apply it."),
 }
 

@@ -14,12 +14,14 @@ from gnomon_collector.alerts.job import OUTBOX
 from gnomon_collector.alerts.model import Rule
 from gnomon_collector.alerts.preview import as_json, preview
 from gnomon_collector.alerts.rulebook import Rulebook
+from gnomon_collector.alerts.slo import SloState, slo_states
 from gnomon_collector.alerts.wording import comparison
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.operations.operator import Json, Operator
 from gnomon_collector.runfile import read_server_file
 from gnomon_collector.settings import Settings, load_settings
 from gnomon_collector.store.alerts import AlertRecords, Incident, Silence, StoredRule, short_hash
+from gnomon_collector.store.budgets import budget_states
 
 _LONGEST_SILENCE = timedelta(days=90)
 
@@ -198,3 +200,28 @@ def _silence(one: Silence) -> dict[str, Any]:
 
 def _plain(said: dict[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in said.items()}
+
+
+def list_budgets(operator: Operator, project: str = "*") -> Json:
+    """Return who ever came near a budget, and how they stand."""
+    return [_plain(asdict(one)) for one in budget_states(operator.store, project)]
+
+
+def list_slos(operator: Operator, project: str) -> Json:
+    """Return how each objective of a project stands, the worst first."""
+    now = datetime.now(UTC)
+    slos = [one for one in _rulebook(operator).config.slos if one.project in ("*", project)]
+    return [_slo(state) for slo in slos for state in slo_states(operator.store, slo, project, now)]
+
+
+def _slo(state: SloState) -> dict[str, Any]:
+    return {
+        "name": state.slo.name,
+        "objective": state.slo.objective,
+        "labels": state.labels,
+        "total": state.total,
+        "bad": state.bad,
+        "good_share": state.good_share,
+        "budget_left": state.budget_left,
+        "hour_burn": state.hour_burn,
+    }

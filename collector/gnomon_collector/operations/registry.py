@@ -41,6 +41,8 @@ OPERATIONS: Final[Mapping[str, Callable[..., Json]]] = {
         alerts.end_silence,
         alerts.acknowledge_alert,
         alerts.test_channel,
+        alerts.list_budgets,
+        alerts.list_slos,
         judge.judge_evaluators,
         judge.judge_status,
         judge.judge_estimate,

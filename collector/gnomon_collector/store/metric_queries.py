@@ -154,10 +154,10 @@ def series_query(
     columns = ("project", *ask.group_by)
     conditions = []
     if groups is not None:
-        conditions.append(
-            f"({', '.join(columns)}) IN {{groups:Array(Tuple({', '.join(['String'] * len(columns))}))}}"
-        )
-        parameters["groups"] = [tuple(key) for key in groups]
+        # a tuple of one is no tuple to ClickHouse
+        kind = f"Tuple({', '.join(['String'] * len(columns))})" if len(columns) > 1 else "String"
+        conditions.append(f"({', '.join(columns)}) IN {{groups:Array({kind})}}")
+        parameters["groups"] = [tuple(key) if len(columns) > 1 else key[0] for key in groups]
     if hours_of_day is not None:
         conditions.append("toHour(time) IN {hours_of_day:Array(UInt8)}")
         parameters["hours_of_day"] = list(hours_of_day)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, ctx, dcc, html
 
 from gnomon_collector.alerts.config import default_rules, parse_rule
@@ -114,7 +115,7 @@ def ask_silences(store: Store, view: View) -> Sequence[Silence]:
 
 
 def draw_silences(found: Sequence[Silence], view: View) -> Any:
-    return html.Div([alert_list.silence_list(found, view.zone), _silence_form()])
+    return alert_list.silence_list(found, view.zone)
 
 
 def ask_deliveries(store: Store, view: View) -> Sequence[Delivery]:
@@ -162,23 +163,41 @@ def _now() -> datetime:
 
 
 def _silence_form() -> Any:
+    """The form stands apart from the list, which is drawn anew with every refresh."""
+    labels = 'rule="Latency spike", service_name=search'
     fields = [
-        dcc.Input(
+        dmc.TextInput(
             id="alert-silence-matchers",
-            placeholder='rule="Latency spike", service_name=search',
+            size="xs",
+            placeholder=labels,
             className="alert-input",
             **aria(label="Labels to silence, separated by commas"),
         ),
-        dcc.Input(
-            id="alert-silence-for", value="2h", className="alert-input short", **aria(label="For how long")
+        dmc.TextInput(
+            id="alert-silence-for",
+            size="xs",
+            value="2h",
+            className="alert-input short",
+            **aria(label="For how long"),
         ),
-        dcc.Input(
-            id="alert-silence-comment", placeholder="Why", className="alert-input", **aria(label="Comment")
+        dmc.TextInput(
+            id="alert-silence-comment",
+            size="xs",
+            placeholder="Why",
+            className="alert-input",
+            **aria(label="Comment"),
         ),
         html.Button("Silence", type="button", className="chip-button", **data(action="alert-silence")),
         html.Span(id="alert-silence-state", className="alert-state", role="status"),
     ]
-    return html.Div(fields, className="alert-form")
+    return _card(
+        "Silence alerts", "labels that must all fit; how long", html.Div(fields, className="alert-form")
+    )
+
+
+def _card(title: str, unit: str, content: Any) -> Any:
+    head = html.Header([html.H2(title), html.Span(unit, className="panel-unit")], className="panel-head")
+    return html.Section([head, content], className="panel panel-wide", **aria(label=title))
 
 
 def _editor() -> Any:
@@ -195,33 +214,14 @@ def _editor() -> Any:
         responsive=True,
         className="chart",
     )
-    return html.Section(
-        [
-            html.Header(
-                [html.H2("Rule editor"), html.Span("TOML, as in an alerts file", className="panel-unit")],
-                className="panel-head",
-            ),
-            html.Div(
-                [
-                    html.Div(
-                        [
-                            dcc.Textarea(
-                                id=TEXT,
-                                spellCheck=False,
-                                className="alert-text",
-                                **aria(label="Rule as TOML"),
-                            ),
-                            html.Div(buttons, className="chip-row"),
-                        ]
-                    ),
-                    html.Div([html.Div(id=PREVIEW_WORDS), html.Div(chart, className="alert-chart")]),
-                ],
-                className="alert-editor",
-            ),
-        ],
-        className="panel panel-wide",
-        **aria(label="Rule editor"),
+    text = dmc.Textarea(
+        id=TEXT, className="alert-text", minRows=15, spellCheck=False, **aria(label="Rule as TOML")
     )
+    columns = [
+        html.Div([text, html.Div(buttons, className="chip-row")]),
+        html.Div([html.Div(id=PREVIEW_WORDS), html.Div(chart, className="alert-chart")]),
+    ]
+    return _card("Rule editor", "TOML, as in an alerts file", html.Div(columns, className="alert-editor"))
 
 
 _PANELS: Final = (
@@ -295,7 +295,7 @@ def layout(_path: str, _view: ViewState) -> Any:
     return [
         html.H1("Alerts", className="visually-hidden"),
         panel.grid(_PANELS),
-        html.Div(_editor(), className="panels alert-editor-row"),
+        html.Div([_editor(), _silence_form()], className="panels alert-editor-row"),
         panel.grid(_MORE_PANELS),
     ]
 
