@@ -29,6 +29,7 @@ from gnomon_dashboard.currency import ShownCurrency
 from gnomon_dashboard.pages import frame
 from gnomon_dashboard.pages.catalogue import PAGES
 from gnomon_dashboard.paths import Pages
+from gnomon_dashboard.translation import Translation
 from gnomon_schemas.money import Currency
 
 _INDEX: Final = """<!DOCTYPE html>
@@ -145,6 +146,7 @@ def _add_middleware(
     secure_cookies: bool,
 ) -> None:
     """The last one added is the outermost."""
+    server.add_middleware(Translation)
     server.add_middleware(Pages)
     server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     if auth_required:

@@ -39,7 +39,8 @@
     apply();
   }
 
-  setCookie("gnomon_zone", encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC"));
+  const chosenZone = document.cookie.split("; ").find((part) => part.startsWith("gnomon_zone_chosen="))?.slice(19);
+  setCookie("gnomon_zone", chosenZone || encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC"));
   apply();
   dark.addEventListener("change", apply);
   window.gnomonScheme = { scheme, choose, watch: (listener) => dark.addEventListener("change", listener) };

@@ -15,6 +15,7 @@ from gnomon_dashboard.pages import (
     prompts,
     quality,
     review,
+    settings,
     slos,
     traces,
 )
@@ -35,4 +36,5 @@ PAGES: Final[tuple[Entry, ...]] = (
     quality.PAGE,
     review.PAGE,
     drift.PAGE,
+    settings.PAGE,
 )
