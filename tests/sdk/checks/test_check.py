@@ -295,7 +295,7 @@ def test_a_stream_that_is_left_has_failed_what_failed_by_then() -> None:
         )
         next(stream)
         stream.close()
-    assert labels(captured) == {"forbidden": "fail", "json": "fail"}
+    assert labels(captured) == {"forbidden": "fail"}
     with testing.capture() as captured, gnomon.span("x"):
         stream = gnomon.check_stream(pieces("[1", ",", "2]"), checks.json(), checks.not_empty())
         next(stream)
