@@ -50,6 +50,7 @@ class Exporter:
             urgent_bytes=min(settings.max_export_bytes, settings.queue_bytes) // 2,
             urgent_items=min(_MAX_SPANS_PER_REQUEST, settings.queue_spans),
         )
+        self._forked = False
         self._start_anew()
         _renew_after_fork(self)
 
@@ -139,7 +140,7 @@ class Exporter:
             except RuntimeError:
                 self._thread = None
                 return False
-        _flush_when_worker_ends(self, self._settings.exit_timeout_s)
+        _flush_when_worker_ends(self, self._settings.exit_timeout_s, self._forked)
         return True
 
     def _join(self, timeout_s: float) -> None:
@@ -203,14 +204,18 @@ def _without_instrumentation() -> otel_context.Context:
     return context
 
 
-def _flush_when_worker_ends(exporter: Exporter, timeout_s: float) -> None:
-    """Have multiprocessing flush before a worker of it ends: such a process skips ``atexit``."""
+def _flush_when_worker_ends(exporter: Exporter, timeout_s: float, forked: bool) -> None:
+    """Have multiprocessing and celery flush before a worker of theirs ends: it skips ``atexit``."""
     processes, finalizers = (
         sys.modules.get("multiprocessing.process"),
         sys.modules.get("multiprocessing.util"),
     )
     if processes is not None and finalizers is not None and processes.parent_process() is not None:
         finalizers.Finalize(None, exporter.flush, args=(timeout_s,), exitpriority=0)
+    celery = sys.modules.get("celery.signals")
+    if celery is not None and forked:
+        # Its pool ends workers by os._exit, right after this signal.
+        celery.worker_process_shutdown.connect(lambda **_: exporter.flush(timeout_s), weak=False)
 
 
 def _renew_after_fork(exporter: Exporter) -> None:
@@ -222,6 +227,7 @@ def _renew_after_fork(exporter: Exporter) -> None:
         child = reference()
         if child is not None:
             # The parent sends what was queued before the fork; its thread, locks and socket stay with it.
+            child._forked = True
             child._start_anew()
 
     os.register_at_fork(after_in_child=renew)
