@@ -89,47 +89,75 @@ def test_bounds_in_sql_and_in_python_are_the_same(store: Store, scale: catalogue
     assert where == sorted(where)
 
 
-@pytest.mark.parametrize(
-    ("answer", "wanted"),
-    [
-        ("I'm sorry, but I can't help with that.", "refused"),
-        ("I’m sorry, I cannot share that information.", "refused"),
-        ("Sorry, but I am unable to assist with this request.", "refused"),
-        ("Unfortunately, I can't provide legal advice.", "refused"),
-        ("As an AI language model, I cannot browse the web.", "refused"),
-        ("Es tut mir leid, dabei kann ich Ihnen leider nicht helfen.", "refused"),
-        ("Je suis désolé, mais je ne peux pas vous aider.", "refused"),
-        ("Lo siento, pero no puedo ayudarte con eso.", "refused"),
-        ("Mi dispiace, ma non posso aiutarti.", "refused"),
-        ("Извините, я не могу помочь с этим вопросом.", "refused"),
-        ("I am sorry about the delay: your order arrives tomorrow.", "answered"),
-        ("You can return them within 30 days. I can't promise a date, though.", "answered"),
-        ("Es tut mir leid, dass es so lange dauert. Ihr Paket kommt morgen.", "answered"),
-        ("К сожалению, товара нет в наличии, но он появится завтра.", "answered"),
-        ("Yes.", "answered"),
-    ],
-)
-def test_refusals_are_told_from_apologies(store: Store, answer: str, wanted: str) -> None:
-    assert counted(store, replace(BASE, output_text=answer))["refusal"] == {wanted: 1}
+REFUSALS = {
+    "I'm sorry, but I can't help with that.": "refused",
+    "I’m sorry, I cannot share that information.": "refused",
+    "Sorry, but I am unable to assist with this request.": "refused",
+    "Unfortunately, I can't provide legal advice.": "refused",
+    "As an AI language model, I cannot browse the web.": "refused",
+    "Es tut mir leid, dabei kann ich Ihnen leider nicht helfen.": "refused",
+    "Je suis désolé, mais je ne peux pas vous aider.": "refused",
+    "Lo siento, pero no puedo ayudarte con eso.": "refused",
+    "Mi dispiace, ma non posso aiutarti.": "refused",
+    "Извините, я не могу помочь с этим вопросом.": "refused",
+    "I am sorry about the delay: your order arrives tomorrow.": "answered",
+    "You can return them within 30 days. I can't promise a date, though.": "answered",
+    "Es tut mir leid, dass es so lange dauert. Ihr Paket kommt morgen.": "answered",
+    "К сожалению, товара нет в наличии, но он появится завтра.": "answered",
+    "Yes.": "answered",
+}
+LANGUAGES = {
+    "Where is my order and how do I return it?": "en",
+    "Wo ist meine Bestellung und wie kann ich sie zurückgeben?": "de",
+    "Où est ma commande et comment puis-je la retourner, pour que je ne paie pas ?": "fr",
+    "¿Dónde está mi pedido y cómo puedo devolver los zapatos que compré?": "es",
+    "Waar is mijn bestelling en hoe kan ik het terugsturen van een winkel?": "nl",
+    "ok": "latin",
+}
+JSON = {"gen_ai.output.type": "json"}
+FORMATS: list[tuple[dict[str, Any], str]] = [
+    ({"output_text": "", "output_tokens": 0}, "empty"),
+    ({"finish_reason": "length"}, "cut off"),
+    ({"attributes": JSON, "output_text": "Sure! {"}, "invalid JSON"),
+    ({"attributes": JSON, "output_text": ' {"a": 1}\n'}, "fine"),
+    (
+        {
+            "attributes": {"llm.invocation_parameters": '{"response_format": {"type": "json_schema"}}'},
+            "output_text": "no",
+        },
+        "invalid JSON",
+    ),
+    ({"output_text": "plain"}, "fine"),
+    ({"finish_reason": "tool_call", "output_text": ""}, ""),
+    ({"status": "error", "output_text": ""}, ""),
+]
 
 
-@pytest.mark.parametrize(
-    ("changed", "wanted"),
-    [
-        ({"output_text": "", "output_tokens": 0}, "empty"),
-        ({"finish_reason": "length"}, "cut off"),
-        ({"attributes": {"gen_ai.output.type": "json"}, "output_text": "Sure! {"}, "invalid JSON"),
-        ({"attributes": {"gen_ai.output.type": "json"}, "output_text": ' {"a": 1}\n'}, "fine"),
-        (
-            {"attributes": {"llm.invocation_parameters": '{"response_format": {"type": "json_schema"}}'},
-             "output_text": "no"},
-            "invalid JSON",
-        ),
-        ({"output_text": "plain"}, "fine"),
-    ],
-)  # fmt: skip
-def test_formats_that_fail(store: Store, changed: dict[str, Any], wanted: str) -> None:
-    assert counted(store, replace(BASE, **changed))["format"] == {wanted: 1}
+def facts(store: Store, feature: str, *calls: Call) -> list[str]:
+    """Return what a feature's SQL says of each call."""
+    traffic.insert(store, [replace(call, span_id=f"{at:016x}") for at, call in enumerate(calls)])
+    rows = store.query(f"SELECT {BY_NAME[feature].sql} FROM spans ORDER BY span_id").rows
+    return [str(fact) for (fact,) in rows]
+
+
+def test_refusals_are_told_from_apologies(store: Store) -> None:
+    said = facts(store, "refusal", *(replace(BASE, output_text=answer) for answer in REFUSALS))
+    assert dict(zip(REFUSALS, said, strict=True)) == REFUSALS
+
+
+def test_a_content_filter_is_a_refusal(store: Store) -> None:
+    filtered = replace(BASE, finish_reason="content_filter", output_text="")
+    assert facts(store, "refusal", filtered) == ["refused"]
+
+
+def test_formats_that_fail(store: Store) -> None:
+    said = facts(store, "format", *(replace(BASE, **changed) for changed, _ in FORMATS))
+    assert said == [wanted for _, wanted in FORMATS]
+
+
+def test_languages_of_latin_script(store: Store) -> None:
+    said = facts(store, "language", *(replace(BASE, input_text=text) for text in LANGUAGES))
+    assert dict(zip(LANGUAGES, said, strict=True)) == LANGUAGES
 
 
 def test_content_that_was_not_captured_is_no_empty_answer(store: Store) -> None:
@@ -137,23 +165,8 @@ def test_content_that_was_not_captured_is_no_empty_answer(store: Store) -> None:
     assert {"format", "refusal", "language", "input_length", "output_length"}.isdisjoint(found)
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("Where is my order and how do I return it?", "en"),
-        ("Wo ist meine Bestellung und wie kann ich sie zurückgeben?", "de"),
-        ("Où est ma commande et comment puis-je la retourner, pour que je ne paie pas ?", "fr"),
-        ("¿Dónde está mi pedido y cómo puedo devolver los zapatos que compré?", "es"),
-        ("Waar is mijn bestelling en hoe kan ik het terugsturen van een winkel?", "nl"),
-        ("ok", "latin"),
-    ],
-)
-def test_languages_of_latin_script(store: Store, text: str, wanted: str) -> None:
-    assert counted(store, replace(BASE, input_text=text))["language"] == {wanted: 1}
-
-
 def test_a_script_that_tells_the_language_wins(store: Store) -> None:
-    assert counted(store, replace(BASE, input_text="Где мой заказ?", language="ru"))["language"] == {"ru": 1}
+    assert facts(store, "language", replace(BASE, input_text="Где мой заказ?", language="ru")) == ["ru"]
 
 
 def test_retrievals_and_caches_count_beside_calls(store: Store) -> None:
