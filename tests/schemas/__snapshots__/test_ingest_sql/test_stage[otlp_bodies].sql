@@ -5,7 +5,7 @@ SELECT *,
         arrayFilter(t -> t != '', [f_usage, response.usage]))) AS usages
 FROM (
 SELECT *,
-    arrayMap(t -> JSONExtract(t, 'Tuple(id String, model String, type String, status String, stop_reason String, usage String, choices Array(Tuple(finish_reason String, message Tuple(content String))), content Array(Tuple(type String, text String)), output Array(Tuple(type String, content Array(Tuple(text String)))), generations Array(Array(Tuple(generation_info Tuple(finish_reason String), message Tuple(kwargs Tuple(response_metadata Tuple(id String)))))))'), if(startsWith(f_response, '{'), [f_response], []))[1] AS response,
+    arrayMap(t -> JSONExtract(t, 'Tuple(id String, model String, type String, status String, stop_reason String, usage String, choices Array(Tuple(finish_reason String, message Tuple(content String))), message Tuple(content String), combined_chunk_content String, content Array(Tuple(type String, text String)), output Array(Tuple(type String, content Array(Tuple(text String)))), generations Array(Array(Tuple(generation_info Tuple(finish_reason String), message Tuple(kwargs Tuple(response_metadata Tuple(id String)))))))'), if(startsWith(f_response, '{'), [f_response], []))[1] AS response,
     arrayMap(t -> JSONExtract(t, 'Tuple(model String, stream Nullable(Bool), messages String, input String, query String)'), if(startsWith(f_request, '{'), [f_request], []))[1] AS request
 FROM otlp_fields
 )
