@@ -55,7 +55,7 @@ from gnomon_collector.store.access import (
 from gnomon_collector.store.engine import Store, open_store
 from gnomon_collector.store.migrations import migrate
 from gnomon_collector.store.price_source import PriceSource
-from gnomon_collector.store.prices import refresh_prices
+from gnomon_collector.store.prices import are_in_step, refresh_prices
 from gnomon_schemas.money import Currency
 
 DASHBOARD = "gnomon_dashboard.app:create_dashboard"
@@ -135,7 +135,8 @@ def _start(
     grpc_address = ""
     jobs = JobBoard()
     if "collector" in parts:
-        refresh_prices(store, prices.periods)
+        if not are_in_step(store, prices.versions):
+            refresh_prices(store, prices.periods)
         collector = _start_collector(settings, store, keys, prices, stack)
         grpc_address = _start_grpc(settings, collector, stack)
         app = collector_app(collector, keys, token, LocalDesk(store, prices), jobs)

@@ -10,9 +10,9 @@ from tests.ingest.payloads import DAY_NS, chat_span, hour_ago_ns, request, span
 from tests.ingest.pipeline import Pipeline
 
 from gnomon_collector.store import reprice
-from gnomon_collector.store.prices import refresh_prices, saved_prices, unpriced_models
+from gnomon_collector.store.prices import are_in_step, refresh_prices, saved_prices, unpriced_models
 from gnomon_collector.store.reprice import Repriced, Selection, days, reprice_window
-from gnomon_schemas.prices import Price, price_periods
+from gnomon_schemas.prices import Price, price_list_version, price_periods
 
 NOW = datetime.now(UTC) + timedelta(minutes=1)
 EVER = Selection(NOW - timedelta(days=3), NOW)
@@ -180,3 +180,15 @@ def test_a_time_is_cut_at_midnight() -> None:
     assert [start.day * 100 + start.hour for start, _ in days(since, until)] == [105, 200, 300]
     assert days(since, until)[-1][1] == until
     assert days(until, since) == []
+
+
+def test_a_start_asks_for_prices_again_only_when_something_changed(pipeline: Pipeline) -> None:
+    assert are_in_step(pipeline.store, frozenset({price_list_version()}))
+    send_calls(pipeline)
+    assert are_in_step(pipeline.store, frozenset({price_list_version()}))
+    assert not are_in_step(pipeline.store, frozenset({"a newer list"}))
+    assert not are_in_step(pipeline.store, frozenset({price_list_version(), "a new file"}))
+    pipeline.store.command("TRUNCATE TABLE model_prices")
+    assert not are_in_step(pipeline.store, frozenset({price_list_version()})), "as after an upgrade"
+    refresh_prices(pipeline.store, dearer)
+    assert are_in_step(pipeline.store, frozenset({"dearer"}))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gnomon_collector.errors import ConfigError
 from gnomon_schemas.price_file import PriceBook, PriceFileError, read_prices
-from gnomon_schemas.prices import Price, price_periods
+from gnomon_schemas.prices import Price, price_list_version, price_periods
 
 
 class PriceSource:
@@ -23,6 +23,11 @@ class PriceSource:
         """
         self._path = path
         self._book = _read(path)
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """The versions that its prices carry: of the list, and of the file if there is one."""
+        return frozenset(filter(None, (price_list_version(), self._book.version)))
 
     def reload(self) -> None:
         """Read the file again; on an error what was read before stays.

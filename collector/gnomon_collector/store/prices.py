@@ -23,6 +23,8 @@ FROM model_prices FINAL
 ORDER BY provider, model, valid_from
 """  # noqa: S608  (column names of the schemas)
 
+_SAVED_VERSIONS: Final = "SELECT DISTINCT provider, model, price_version FROM model_prices FINAL"
+
 _SEEN: Final = """
 SELECT DISTINCT provider, model
 FROM calls_per_hour FINAL
@@ -89,6 +91,19 @@ def refresh_prices(store: Store, price_list: PriceList) -> dict[Model, list[Pric
     }
     save_prices(store, changed)
     return changed
+
+
+def are_in_step(store: Store, versions: frozenset[str]) -> bool:
+    """Whether every model seen has the prices of these versions: asking for thousands of models takes seconds.
+
+    Args:
+        versions: of the price list and the price file in use
+    """
+    rows = store.query(_SAVED_VERSIONS).rows
+    saved = {(str(provider), str(model)) for provider, model, _ in rows}
+    seen = {(str(provider), str(model)) for provider, model in store.query(_SEEN).rows}
+    found = {str(version) for *_, version in rows} - {""}
+    return seen <= saved and found <= versions and (len(versions) == 1 or versions <= found)
 
 
 def rows_instead(saved: Sequence[Price], now: Sequence[Price]) -> list[Price]:
