@@ -25,6 +25,7 @@ from gnomon._openai import OpenAIInstrumentation, Recorder
 from gnomon._processor import GnomonSpanProcessor
 from gnomon._retries_clients import ClientRetries
 from gnomon._scrub import find_mask
+from gnomon._servers import UvicornExit
 from gnomon._settings import Settings, resolve
 from gnomon._sink import Sink
 from gnomon._transport import HttpTransport, SplitTransport, Transport
@@ -48,6 +49,7 @@ class Client:
     instrumentation: Instrumentation
     _environment: dict[str, str | None] = field(default_factory=dict)
     retries: ClientRetries | None = None
+    uvicorn: UvicornExit | None = None
     limits: Limits | None = None
 
     @property
@@ -62,6 +64,8 @@ class Client:
     def stop(self, timeout_s: float | None) -> bool:
         """Take everything out of the host again; returns whether nothing was lost."""
         self.instrumentation.stop()
+        if self.uvicorn is not None:
+            self.uvicorn.stop()
         if self.retries is not None:
             self.retries.stop()
         complete = self.close_sink(timeout_s)
@@ -106,6 +110,8 @@ def start_client(
     if settings.instrument:
         client.retries = ClientRetries(guard)
         client.retries.start()
+    client.uvicorn = UvicornExit(lambda: sink.flush(settings.exit_timeout_s), guard)
+    client.uvicorn.start()
     if fixed is not None:
         fixed.use_ids_on(provider)
     _say_what_runs(client)

@@ -1,4 +1,4 @@
-"""Real prefork servers: gunicorn with and without preloading, and a celery worker. No span is lost at their end."""
+"""Real servers: gunicorn with and without preloading, uvicorn, a celery worker. None loses spans at its end."""
 
 import os
 import signal
@@ -89,6 +89,33 @@ def test_gunicorn(preload: list[str], collector: CollectorDouble, tmp_path: Path
     spans = collector.wait_for_spans(len(answers))
     assert len(spans) == len(answers)
     assert len({span.span_id for span in spans}) == len(answers)
+
+
+ASGI = """
+import os
+import gnomon
+gnomon.init("asgi", endpoint=os.environ["COLLECTOR"], instrument="none", export_interval_s=60)
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        with gnomon.span("request"):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_uvicorn(workers: str, collector: CollectorDouble, tmp_path: Path) -> None:
+    """Uvicorn kills itself with the SIGTERM it got: no exit handler of Python ever runs."""
+    (tmp_path / "web.py").write_text(ASGI)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    server = start(tmp_path, collector, "uvicorn", "--port", port, "--workers", workers, "web:app")
+    try:
+        answers = [get(f"http://127.0.0.1:{port}/") for _ in range(10)]
+    finally:
+        stop(server)
+    assert len(collector.wait_for_spans(len(answers))) == len(answers)
 
 
 @pytest.mark.slow
