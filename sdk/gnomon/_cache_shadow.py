@@ -132,13 +132,17 @@ class ShadowRunner:
             fresh = self._shadow.call(key)
             if inspect.iscoroutine(fresh):
                 fresh = asyncio.run(fresh)
-        agreement = float(self._shadow.same(cached, fresh))
+            agreement = float(self._shadow.same(cached, fresh))
         self._score("cache_hit_right", agreement, "right" if agreement >= 0.5 else "false_hit", pending)
         if agreement >= 0.5 and self._shadow.nearest is not None:
             self._score("cache_recall", 1.0, "found", pending)
 
     def _check_miss(self, fresh: object, pending: Pending) -> None:
-        if pending.nearest is not None and float(self._shadow.same(pending.nearest, fresh)) >= 0.5:
+        if pending.nearest is None:
+            return
+        with span(f"cache shadow {self._name}", kind="evaluation"):
+            agreement = float(self._shadow.same(pending.nearest, fresh))
+        if agreement >= 0.5:
             self._score("cache_recall", 0.0, "not_found", pending)
 
     def _score(self, name: str, value: float, label: str, pending: Pending) -> None:
