@@ -11,7 +11,8 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from gnomon._errors import UsageError
@@ -83,19 +84,36 @@ class Masking:
         Raises:
             UsageError: there is no such class, or a pattern cannot be used.
         """
-        return Masker(self)(text, "")
+        return self._masker(text, "")
+
+    @cached_property
+    def _masker(self) -> "Masker":
+        """Made once: patterns are compiled, and a model for names may take a second to load."""
+        return Masker(self)
+
+    @cached_property
+    def made_key(self) -> bytes:
+        """The key of the pseudonyms: the one given, the environment's, or one made up for this object."""
+        given = self.key or os.environ.get("GNOMON_MASK_KEY") or secrets.token_bytes(32)
+        return given.encode() if isinstance(given, str) else given
 
 
 class Masker:
     """Masks texts and counts what it masked, by class; made for one thread."""
 
-    def __init__(self, masking: Masking) -> None:
+    def __init__(self, masking: Masking, classes: Sequence[str] = ()) -> None:
+        """Make a masker.
+
+        Args:
+            masking: what is masked.
+            classes: what is masked beside it.
+        """
         _validate(masking)
-        self._wanted = frozenset(masking.classes)
+        self._wanted = frozenset(masking.classes) | frozenset(classes)
         self._patterns = [(name.lower(), re.compile(p)) for name, p in masking.patterns.items()]
         self._functions = [_of_text_alone(function) for function in masking.functions]
         self._entities = _entities(masking.ner)
-        self._key = _key_of(masking) if masking.pseudonyms else b""
+        self._key = masking.made_key if masking.pseudonyms else b""
         self._counts: dict[str, int] = {}
 
     def __call__(self, text: str, key: str) -> str:
@@ -217,7 +235,7 @@ def build_masker(settings: "Settings") -> Masker | None:
     masking = masking_of(settings.mask, CLASSES if redacted else ())
     if masking is None:
         return None
-    return Masker(replace(masking, classes=CLASSES) if redacted else masking)
+    return Masker(masking, CLASSES if redacted else ())
 
 
 def masking_of(given: object, classes: Sequence[str] = ()) -> Masking | None:
@@ -269,11 +287,6 @@ def _entities(ner: Any) -> Entities | None:
     from gnomon._pii import presidio, recogniser
 
     return presidio(ner) if hasattr(ner, "analyze") else recogniser(ner)
-
-
-def _key_of(masking: Masking) -> bytes:
-    given = masking.key or os.environ.get("GNOMON_MASK_KEY") or secrets.token_bytes(32)
-    return given.encode() if isinstance(given, str) else given
 
 
 def _normalised(value: str, kind: str) -> str:

@@ -40,7 +40,7 @@ class Rag:
         assert answer.status_code == 200, answer.text
         return answer.json() if path == "/ask" else answer.text
 
-    def rows(self, sql: str, timeout_s: float = 20.0) -> list[dict[str, Any]]:
+    def rows(self, sql: str, timeout_s: float = 60.0) -> list[dict[str, Any]]:
         end_s = time.monotonic() + timeout_s
         while not (found := self.server.query(sql)):
             assert time.monotonic() < end_s, sql

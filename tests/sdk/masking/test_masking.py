@@ -74,7 +74,9 @@ def test_pseudonyms_agree_however_it_is_written() -> None:
 
 def test_the_key_of_pseudonyms_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     random = mask("ann@x.org", pseudonyms=True)
-    assert mask("ann@x.org", pseudonyms=True) != random  # each process, here each masker, has its own
+    assert mask("ann@x.org", pseudonyms=True) != random  # each process, here each object, has its own
+    one = Masking(pseudonyms=True)
+    assert one.apply("ann@x.org") == one.apply("ann@x.org") == Masker(one, ["phone"])("ann@x.org", "")
     monkeypatch.setenv("GNOMON_MASK_KEY", "k")
     assert mask("ann@x.org", pseudonyms=True) == mask("ann@x.org", pseudonyms=True, key="k")
     assert "k'" not in repr(Masking(key="k"))
