@@ -98,7 +98,7 @@ class Claims:
         queue.claim(parts.store, [one.attempt for one in affordable])
         if not parts.store.is_embedded:
             time.sleep(_SETTLE_S)
-        return self._kept(project, affordable, now), len(found)
+        return self._kept(project, affordable, now), 0
 
     def _without_verdict(self, project: str, tasks: Sequence[Task], now: datetime) -> list[Task]:
         """Leave out tasks that were judged by a worker that did not live to say so, and say so."""

@@ -256,14 +256,15 @@ def set_paused(store: Store, paused: bool, now: datetime) -> None:
     store.insert_rows("judge_switches", ("name", "value", "changed_at", "version"), [row])
 
 
+# In the statements below REPLACE would put the new value into the condition too: hence the inner SELECT.
 def retry_failed(store: Store, project: str, now: datetime) -> None:
     """Put failed tasks, and those skipped for want of budget, back into the queue."""
     store.command(
         """INSERT INTO judge_tasks SELECT * REPLACE ('waiting' AS state, '' AS reason, 0 AS tries,
             {now:DateTime64(3)} AS not_before, {now:DateTime64(3)} AS changed_at,
             toUnixTimestamp64Nano(now64(9)) AS version)
-        FROM judge_tasks FINAL WHERE project = {project:String}
-            AND (state = 'failed' OR state = 'skipped' AND startsWith(reason, 'budget'))""",
+        FROM (SELECT * FROM judge_tasks FINAL WHERE project = {project:String}
+            AND (state = 'failed' OR state = 'skipped' AND startsWith(reason, 'budget')))""",
         {"project": project, "now": now},
     )
 
@@ -273,10 +274,10 @@ def skip_all_waiting(store: Store, project: str, versions: Sequence[str], reason
     store.command(
         """INSERT INTO judge_tasks SELECT * REPLACE ('skipped' AS state, {reason:String} AS reason,
             {now:DateTime64(3)} AS changed_at, toUnixTimestamp64Nano(now64(9)) AS version)
-        FROM judge_tasks FINAL WHERE project = {project:String} AND state = 'waiting'
+        FROM (SELECT * FROM judge_tasks FINAL WHERE project = {project:String} AND state = 'waiting'
             AND evaluator_version IN {versions:Array(String)} AND task_id NOT IN (
                 SELECT task_id FROM judge_attempts FINAL WHERE project = {project:String} AND outcome = ''
-                    AND day >= {day:Date} - 1 AND lease_until > {now:DateTime64(3)})""",
+                    AND day >= {day:Date} - 1 AND lease_until > {now:DateTime64(3)}))""",
         {
             "project": project,
             "versions": list(versions),

@@ -220,14 +220,15 @@ def _raise_probabilities(store: Store, sample: Sample) -> None:
     }
     store.command(
         f"""INSERT INTO scores SELECT * REPLACE ({{boost:Float64}} AS inclusion_probability, now64(9) AS received_at)
-        FROM scores FINAL WHERE {disliked} AND source = 'judge' AND {lower} AND score_id IN (
-            SELECT task_id FROM judge_tasks WHERE project = {{project:String}} AND policy = {{policy:String}})""",  # noqa: S608
+        FROM (SELECT * FROM scores FINAL WHERE {disliked} AND source = 'judge' AND {lower} AND score_id IN (
+            SELECT task_id FROM judge_tasks WHERE project = {{project:String}} AND policy = {{policy:String}}))""",  # noqa: S608
         parameters,
     )
     store.command(
         f"""INSERT INTO judge_tasks SELECT * REPLACE ({{boost:Float64}} AS inclusion_probability,
             now64(3) AS changed_at, toUnixTimestamp64Nano(now64(9)) AS version)
-        FROM judge_tasks FINAL WHERE {disliked} AND {lower} AND policy = {{policy:String}} AND origin = 'online'""",  # noqa: S608
+        FROM (SELECT * FROM judge_tasks FINAL WHERE {disliked} AND {lower} AND policy = {{policy:String}}
+            AND origin = 'online')""",  # noqa: S608
         parameters,
     )
 
