@@ -180,7 +180,7 @@ def test_a_hanging_collector_delays_the_end_by_two_seconds_at_most() -> None:
 def test_the_exit_delay_is_a_setting() -> None:
     with hanging_collector() as url:
         delay_s, _ = run_script(RECORD, url, GNOMON_EXIT_TIMEOUT_S="0.1")
-    assert delay_s < 1.2
+    assert delay_s < 1.6
 
 
 def test_a_span_ended_by_a_destructor_at_exit_harms_nothing(collector: CollectorDouble) -> None:
