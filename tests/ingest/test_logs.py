@@ -249,6 +249,18 @@ def test_any_log_record_is_kept_as_it_came(pipeline: Pipeline) -> None:
     ]
 
 
+def test_an_erased_trace_stays_erased(pipeline: Pipeline) -> None:
+    erased = f"{2:032x}"
+    pipeline.store.command(
+        "INSERT INTO erased_traces VALUES ('shop', {trace:String}, 'e', now64(3))", {"trace": erased}
+    )
+    for number in (1, 2):
+        pipeline.put_logs(log_request(conversation(number, hour_ago_ns())))
+    pipeline.flush()
+    for table in ("log_records", "span_contents"):
+        assert pipeline.rows(f"SELECT DISTINCT trace_id FROM {table}") == [(f"{3:032x}",)]
+
+
 def test_records_with_ids_of_the_wrong_length_are_left_out() -> None:
     good, none, bad = record(1, "e"), record(2, "e", trace_id=b"", span_id=b""), record(3, "e", span_id=b"x")
     checked = check_logs(log_request([good, none, bad]), 10)

@@ -110,6 +110,7 @@ class SignalWriter:
 
     def _write_logs(self, project: str, records: Sequence[LogRecord]) -> set[datetime]:
         """Keep log records and what they say of spans; return the minutes of the spans that changed."""
+        records = logs.without_erased(self._store, project, records)
         logs.insert_log_records(self._store, project, records)
         insert_scores(self._store, filter(None, (_score_of(project, record) for record in records)))
         said = [record for record in records if record.event_name in CONTENT_EVENTS and record.span_id]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final, cast
 
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.ingest import Batch, received_between, with_neighbours
+from gnomon_collector.store.ingest import RECEIVED_WITH, Batch, received_between, with_neighbours
 from gnomon_schemas.dialects import with_trait
 from gnomon_schemas.language import call_language
 from gnomon_schemas.sqltext import one_of, strings
@@ -75,6 +75,11 @@ WHERE project = {project:String} AND time BETWEEN fromUnixTimestamp64Nano({earli
     AND record_id IN {ids:Array(String)}
 """
 
+_ERASED = """
+SELECT DISTINCT trace_id FROM erased_traces
+WHERE project = {project:String} AND trace_id IN {traces:Array(String)}
+"""
+
 _RECORDS_OF_SPANS = f"""
 SELECT {", ".join(_RECORD_COLUMNS[1:])}
 FROM (
@@ -102,14 +107,18 @@ _PROJECTS_WITH_CONTENTS = (
     "SELECT DISTINCT project FROM span_contents WHERE project IN {projects:Array(String)}"
 )
 
-_SPANS_WITH_CONTENTS = """
-SELECT concat(trace_id, ':', span_id) AS key, toStartOfMinute(start_time) AS minute
+_OF_BATCH = f"""
 FROM spans
-WHERE project = {project:String} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
-    AND received_at BETWEEN fromUnixTimestamp64Nano({first_received_at_ns:Int64}, 'UTC')
-        AND fromUnixTimestamp64Nano({last_received_at_ns:Int64}, 'UTC')
-    AND (trace_id, span_id) IN (SELECT trace_id, span_id FROM span_contents WHERE project = {project:String})
-"""
+WHERE project = {{project:String}} AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}}
+    AND {RECEIVED_WITH}"""
+
+# By the batch's traces, for which `span_contents` has an index: it may hold a month of contents.
+_SPANS_WITH_CONTENTS = f"""
+SELECT concat(trace_id, ':', span_id) AS key, toStartOfMinute(start_time) AS minute
+{_OF_BATCH} AND (trace_id, span_id) IN (
+    SELECT trace_id, span_id FROM span_contents
+    WHERE project = {{project:String}} AND trace_id IN (SELECT trace_id {_OF_BATCH}))
+"""  # noqa: S608
 
 _KEY = "concat(trace_id, ':', span_id)"
 _WANTED = f"""(SELECT * FROM span_contents FINAL
@@ -225,6 +234,15 @@ class SpanContent:
     output_attributes: Mapping[str, str] = field(default_factory=dict)
     data_flags: Sequence[str] = ()
     records: int = 0
+
+
+def without_erased(store: Store, project: str, records: Sequence[LogRecord]) -> list[LogRecord]:
+    """Leave out what belongs to traces that were erased, so that a replay brings nothing back."""
+    erased: set[str] = set()
+    for traces in _chunks(sorted({record.trace_id for record in records} - {""})):
+        rows = store.query(_ERASED, {"project": project, "traces": traces}).rows
+        erased |= {str(trace_id) for (trace_id,) in rows}
+    return [record for record in records if record.trace_id not in erased]
 
 
 def insert_log_records(store: Store, project: str, records: Sequence[LogRecord]) -> int:
