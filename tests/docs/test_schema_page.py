@@ -44,7 +44,10 @@ def test_every_table_and_view_is_on_the_page(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "table",
-    ["spans", "scores", "calls_per_minute", "model_prices", "api_keys", "users", "schema_ledger"],
+    [
+        *("spans", "scores", "calls_per_minute", "model_prices", "api_keys", "users", "schema_ledger"),
+        *("log_records", "span_contents", "metric_points"),
+    ],
 )
 def test_every_column_is_on_the_page_with_its_type(store: Store, table: str) -> None:
     rows = markdown.table(PAGE, table)
