@@ -9,6 +9,7 @@ from gnomon_dashboard import charts, units
 from gnomon_dashboard.figures import Canvas, Figure, base_layout, faint, line, local_times, short_name
 
 MOST_LINES: Final = 6
+_MOST_BANDS: Final = 2
 
 EstimateSeries = Sequence[tuple[datetime, Estimate]]
 
@@ -23,7 +24,7 @@ def score_bands(series: Mapping[str, EstimateSeries], canvas: Canvas) -> Figure:
         colour = canvas.palette.series[index % len(canvas.palette.series)]
         known = [(at, one) for at, one in points if one.mean is not None]
         times = local_times([at for at, _ in known], canvas)
-        if len(series) <= 3 or index == 0:
+        if len(series) <= _MOST_BANDS or index == 0:
             traces.append(_band(name, times, [one for _, one in known], colour))
         traces.append(
             line(short_name(name), times, [one.mean for _, one in known], colour)

@@ -1,5 +1,6 @@
 """What the panels of the Quality page ask, and how they draw it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from gnomon_collector.store.quality_estimates import (
     total,
 )
 from gnomon_collector.store.quality_satisfaction import Correlation
+from gnomon_collector.store.queries.filters import Window
 from gnomon_dashboard import links, quality_figures, units
 from gnomon_dashboard.components import tiles
 from gnomon_dashboard.components.ranking import Cell, ranking
@@ -36,6 +38,7 @@ _DIMENSIONS: Final = {
     "language": "language",
 }
 _REVIEW_DAYS: Final = 90
+_MOST_POINTS: Final = 28
 _EXAMPLES_EACH: Final = 4
 _MOST_EXAMPLES: Final = 12
 
@@ -104,10 +107,11 @@ def _tile(one: Scored) -> Tile:
         one.judged.evaluator,
         one.judged.title,
         units.NOTHING if mean.mean is None else f"{mean.mean:.3f}",
-        change.value,
+        change.value if change.is_enough else None,
         "more",
         f"{mean.low:.2f} to {mean.high:.2f} · {mean.count} judged{'' if mean.is_enough else ', few'}{sure}",
         points=True,
+        is_compared=change.is_enough,
         hint=f"{one.judged.description} Weighted by how answers were drawn; interval of 95 %."
         f" Version {one.judged.version}.",
     )
@@ -115,10 +119,14 @@ def _tile(one: Scored) -> Tile:
 
 def ask_series(store: Store, view: View) -> dict[str, list[tuple[datetime, Estimate]]]:
     names = quality.judged_names(store, view.project, view.window)
+    # Verdicts are a sample: wider buckets than those of traffic, so that each says something.
+    wanted_s = view.window.seconds / _MOST_POINTS
+    step_s = view.window.step_s * max(1, math.ceil(wanted_s / view.window.step_s))
+    window = Window(view.window.start, view.window.end, step_s)
     return {
         one.title: [
             (at, estimate(sums))
-            for at, sums in quality.score_series(store, view.scope, view.window, one.evaluator, one.version)
+            for at, sums in quality.score_series(store, view.scope, window, one.evaluator, one.version)
         ]
         for one in sorted(names, key=lambda one: -one.count)[: quality_figures.MOST_LINES]
     }

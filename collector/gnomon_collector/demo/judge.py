@@ -28,6 +28,7 @@ errors = 0.2
 name = "demo-conversations"
 project = "demo"
 unit = "session"
+session_idle_minutes = 3
 evaluators = ["goal_achieved", "feedback_uptake"]
 rate = 0.02
 lookback_hours = 800

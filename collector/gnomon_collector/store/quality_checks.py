@@ -15,6 +15,7 @@ from typing import Final, Literal
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_int, as_time
 from gnomon_collector.store.queries.filters import Scope, Window, scope_conditions
+from gnomon_schemas.sqltext import quoted
 
 CheckKind = Literal[
     "json", "python", "empty", "max_length", "min_length", "language", "refusal", "regex", "no_regex"
@@ -29,16 +30,29 @@ REFUSAL: Final = (
     r"je ne peux pas (?:vous |t')?(?:aider|répondre))"
 )
 # The text inside a fence of the form ```lang … ```, or the whole.
-_UNFENCED: Final = (
-    "if(match(output_text, '(?s)^\\s*```'), extract(output_text, '(?s)```\\w*\\s*(.*?)\\s*```'), output_text)"
-)
-_SCRIPT: Final = (
-    "multiIf(match({text}, '[\\x{{0400}}-\\x{{04FF}}]'), 'cyrillic', match({text}, '[\\x{{3040}}-\\x{{30FF}}]'), 'kana',"
-    " match({text}, '[\\x{{AC00}}-\\x{{D7AF}}]'), 'hangul', match({text}, '[\\x{{4E00}}-\\x{{9FFF}}]'), 'han',"
-    " match({text}, '[\\x{{0590}}-\\x{{05FF}}]'), 'hebrew', match({text}, '[\\x{{0600}}-\\x{{06FF}}]'), 'arabic',"
-    " match({text}, '[\\x{{0370}}-\\x{{03FF}}]'), 'greek', match({text}, '[\\x{{0900}}-\\x{{097F}}]'), 'devanagari',"
-    " match({text}, '[A-Za-z]'), 'latin', '')"
-)
+_FENCE: Final = quoted(r"(?s)^\s*```")
+_FENCED: Final = quoted(r"(?s)```\w*\s*(.*?)\s*```")
+_UNFENCED: Final = f"if(match(output_text, {_FENCE}), extract(output_text, {_FENCED}), output_text)"
+_JSON: Final = quoted(r"^[{\[]")
+_PYTHON: Final = quoted(r"```(?:python|py)\b")
+_SCRIPTS: Final = {
+    r"[\x{0400}-\x{04FF}]": "cyrillic",
+    r"[\x{3040}-\x{30FF}]": "kana",
+    r"[\x{AC00}-\x{D7AF}]": "hangul",
+    r"[\x{4E00}-\x{9FFF}]": "han",
+    r"[\x{0590}-\x{05FF}]": "hebrew",
+    r"[\x{0600}-\x{06FF}]": "arabic",
+    r"[\x{0370}-\x{03FF}]": "greek",
+    r"[\x{0900}-\x{097F}]": "devanagari",
+    "[A-Za-z]": "latin",
+}
+
+
+def _script_of(text: str) -> str:
+    """SQL for the script that a text is written in, the first of the list that occurs."""
+    cases = ", ".join(f"match({text}, {quoted(script)}), {quoted(name)}" for script, name in _SCRIPTS.items())
+    return f"multiIf({cases}, '')"
+
 
 _ANSWERED: Final = "kind = 'generation' AND status = 'ok' AND finish_reason != 'tool_call'"
 
@@ -127,12 +141,12 @@ def conditions_of(check: Check) -> tuple[str, str]:
     """Return SQL for the answers that a check applies to, and for those that fail it."""
     applies, failed = {
         "json": (
-            f"match(trimLeft({_UNFENCED}), '^[{{\\[]')" if not check.prompt else "1",
+            f"match(trimLeft({_UNFENCED}), {_JSON})" if not check.prompt else "1",
             f"NOT isValidJSON({_UNFENCED})",
         ),
         # Whether brackets and quotes of the code close: a parser of Python there is none in the database.
         "python": (
-            "match(output_text, '```(?:python|py)\\b')",
+            f"match(output_text, {_PYTHON})",
             "countSubstrings(output_text, '```') % 2 = 1"
             " OR countSubstrings(output_text, '(') != countSubstrings(output_text, ')')"
             " OR countSubstrings(output_text, '[') != countSubstrings(output_text, ']')",
@@ -142,7 +156,7 @@ def conditions_of(check: Check) -> tuple[str, str]:
         "min_length": ("1", "lengthUTF8(output_text) < {characters:UInt32}"),
         "language": (
             "lengthUTF8(input_text) >= 12 AND lengthUTF8(output_text) >= 12",
-            f"{_SCRIPT.format(text='input_text')} != {_SCRIPT.format(text='output_text')}",
+            f"{_script_of('input_text')} != {_script_of('output_text')}",
         ),
         "refusal": ("1", "match(output_text, {refusal:String})"),
         "regex": ("1", "NOT match(output_text, {pattern:String})"),

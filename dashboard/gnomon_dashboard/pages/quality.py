@@ -64,7 +64,7 @@ PANELS: Final = (
         "quality-series",
         "Scores over time",
         "Mean of each evaluator (1 is good), weighted by how answers were drawn, with the interval of 95 %"
-        " as a band: around the evaluator with most verdicts, or around all where there are three or fewer.",
+        " as a band: around the evaluator with most verdicts, or around both where there are two.",
         "",
         quality_panels.ask_series,
         quality_panels.draw_series,
@@ -157,10 +157,22 @@ PANELS: Final = (
         empty="No answer was checked in this time range",
     ),
     Panel(
+        "quality-cost",
+        "Cost of judging",
+        "What the judge's calls for this project cost a day (UTC), by evaluator; calls under way count with"
+        " the most they may cost.",
+        "USD",
+        _costs,
+        quality_panels.draw_cost,
+        explore="",
+        empty="The judge was not asked in this time range",
+        has_time_axis=False,
+    ),
+    Panel(
         "quality-canaries",
         "Canaries",
-        "Fixed prompts sent to models on a schedule, of all projects. Before → now: the two halves of the time"
-        " range. More than one model answering to the same name is a silent change of the provider.",
+        "Fixed prompts sent to models on a schedule, of all projects. Before → now: the two halves of the"
+        " time range. More than one model answering to the same name is a silent change of the provider.",
         "",
         _canaries,
         quality_panels.draw_canaries,
@@ -182,18 +194,6 @@ PANELS: Final = (
         empty="Nothing was planned",
         empty_code=_TURN_ON,
         is_wide=True,
-    ),
-    Panel(
-        "quality-cost",
-        "Cost of judging",
-        "What the judge's calls for this project cost a day (UTC), by evaluator; calls under way count with"
-        " the most they may cost.",
-        "USD",
-        _costs,
-        quality_panels.draw_cost,
-        explore="",
-        empty="The judge was not asked in this time range",
-        has_time_axis=False,
     ),
 )
 
