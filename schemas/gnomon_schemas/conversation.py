@@ -92,18 +92,21 @@ def parse_conversation(
         output_text: `spans.output_text`, likewise
     """
     span = _Span(attributes, dialect, kind)
-    event_in, event_out = _from_events((*events, *_listed_events(attributes)))
+    listed_in, listed_out = _from_events(_listed_events(attributes))
+    event_in, event_out = _from_events(events)
     flat_in, flat_out = _from_flat(attributes)
     run_in, run_out = _whole_run(attributes)
     given = _first(
-        span.read("input_messages", span.given_by), flat_in, event_in, run_in, span.known("request", "user"),
-        span.of_step("input", span.given_by), span.of_step("request", span.given_by),
+        listed_in, run_in, span.read("input_messages", span.given_by), flat_in, event_in,
+        span.known("request", "user"), span.of_step("input", span.given_by),
+        span.of_step("request", span.given_by),
         _text("user", attributes.get("gen_ai.retrieval.query.text", input_text)),
     )  # fmt: skip
     answered = _first(
-        span.read("output_messages", span.said_by), flat_out, event_out, run_out, _of_ai_sdk(attributes),
-        _without_system(span.known("response", "assistant")), span.of_step("output", span.said_by),
-        span.of_step("response", span.said_by), _text("assistant", output_text),
+        listed_out, run_out, span.read("output_messages", span.said_by), flat_out, event_out,
+        _of_ai_sdk(attributes), _without_system(span.known("response", "assistant")),
+        span.of_step("output", span.said_by), span.of_step("response", span.said_by),
+        _text("assistant", output_text),
     )  # fmt: skip
     system = _system(attributes.get(names.SYSTEM_INSTRUCTIONS, "")) or span.instructions()
     return _named(Conversation(input=(*_without_repeat(system, given), *given), output=answered))
