@@ -130,6 +130,10 @@ bench-queries: $(STAMP) ## Overview panels at 10 M spans, p95 per panel
 bench-drift: $(STAMP) ## Drift: false alarms, delay until a shift is noticed, time at 10 M spans
 	$(BIN)/python -m tests.bench.drift
 
+.PHONY: bench-alerts
+bench-alerts: $(STAMP) ## Alerts: sixty incidents a month found and missed, ticks of 1,000 rules
+	$(BIN)/python -m tests.bench.alerts
+
 .PHONY: bench-peers
 bench-peers: $(STAMP) ## The same requests against Phoenix and MLflow, side by side
 	$(BIN)/python -m tests.bench.peers

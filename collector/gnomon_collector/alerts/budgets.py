@@ -180,7 +180,7 @@ def budget_rule(budget: Budget, share: float) -> Rule:
     """Return the rule that stands for a budget at a share of its limit."""
     return Rule.model_validate(
         {
-            "name": f"Budget {budget.name} at {share:.0%}",
+            "name": _rule_name(budget, share),
             "metric": budget.measure,
             "project": budget.project,
             "filter": budget.filter,
@@ -188,10 +188,15 @@ def budget_rule(budget: Budget, share: float) -> Rule:
             "for": 0,
             "keep_firing": 0,
             "severity": "critical" if share >= 1 else "warning",
+            "inhibits": [_rule_name(budget, one) for one in budget.notify_at if one < share],
             "summary": f"{share:.0%} of the budget {budget.name} is spent.",
             "condition": {"kind": "threshold", "above": budget.limit * share},
         }
     )
+
+
+def _rule_name(budget: Budget, share: float) -> str:
+    return f"Budget {budget.name} at {share:.0%}"
 
 
 def _look(state: BudgetState, share: float) -> Look:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from gnomon_collector.alerts.abuse import FEWEST_CALLS, WINDOW, abuse_watched
-from gnomon_collector.alerts.budgets import BudgetMeter, budgets_watched
+from gnomon_collector.alerts.budgets import BudgetMeter, budget_rule, budgets_watched
 from gnomon_collector.alerts.delivery import Limits, Outbox
 from gnomon_collector.alerts.engine import Engine
 from gnomon_collector.alerts.model import Rule
@@ -102,7 +102,9 @@ class AlertJob:
             self._to_tell = True
         if self._to_tell:
             # looked after until nothing is left to be told
-            self._to_tell = self._notifier.run(self._rulebook.config, rules, projects, now) > 0
+            config = self._rulebook.config
+            told = [*rules, *(budget_rule(one, share) for one in config.budgets for share in one.notify_at)]
+            self._to_tell = self._notifier.run(config, told, projects, now) > 0
 
     def close(self) -> None:
         """Let another process take over at once."""

@@ -45,6 +45,8 @@ def _value(name: str, value: Any) -> str:
         return "{ " + ", ".join(f"{_key(key)} = {_value(key, one)}" for key, one in value.items()) + " }"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(_value("", one) for one in value) + "]"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return json.dumps(value, ensure_ascii=False)
 
 
