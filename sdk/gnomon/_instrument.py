@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Protocol
 
 from gnomon._guard import Guard
+from gnomon._import_hook import watch_import
 from gnomon._libraries import EXTRAS, GENAI_LIBRARIES, library_of
 from gnomon._settings import AUTO
 
@@ -219,7 +220,8 @@ def _when_imported(module: str, action: Callable[[], None]) -> bool:
         # Every OpenTelemetry instrumentor depends on wrapt; the SDK alone does not.
         from wrapt import register_post_import_hook
     except ImportError:
-        return False
+        watch_import(module, action)
+        return True
     register_post_import_hook(lambda _module: action(), module)
     return True
 
