@@ -79,7 +79,9 @@ class Settings(BaseSettings):
     max_request_bytes: ByteSize = Field(
         ByteSize(16 * 1024**2), ge=1024, description="Largest accepted request, after decompression."
     )
-    max_request_spans: int = Field(100_000, ge=1, description="Most spans accepted in one request.")
+    max_request_spans: int = Field(
+        100_000, ge=1, description="Most spans, log records or data points in one request."
+    )
     inbox_max_bytes: ByteSize = Field(
         ByteSize(2 * 1024**3),
         ge=1024**2,
