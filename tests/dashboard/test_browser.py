@@ -153,7 +153,7 @@ def test_traces_sort_filter_search_and_come_back(page: Page, logged_in: str) -> 
     page.locator(".ag-header-cell[col-id=name] .ag-header-cell-label").click()
     page.wait_for_url("**sort=name**")
     cells(page, "name", "texts.every((text, at) => !at || texts[at - 1] <= text)")
-    page.get_by_label("Search in input and output").fill("norway")
+    page.get_by_label("Query", exact=True).fill("norway")
     page.wait_for_url("**q=norway**")
     until(page, "document.querySelector('#traces-count').textContent.match(/^\\d+ traces/)")
     cells(page, "input", "texts.every(text => text.includes('Norway'))")
@@ -161,7 +161,7 @@ def test_traces_sort_filter_search_and_come_back(page: Page, logged_in: str) -> 
     page.reload()
     rows_shown(page)
     until(page, f"document.querySelector('#traces-count').textContent === '{shown}'")
-    assert page.get_by_label("Search in input and output").input_value() == "norway"
+    assert page.get_by_label("Query", exact=True).input_value() == "norway"
     assert page.locator(".ag-header-cell[col-id=name][aria-sort=ascending]").count() == 1
     page.get_by_role("button", name="Reset").click()
     until(page, "!location.search.includes('norway')")
@@ -199,6 +199,7 @@ def test_the_csv_has_every_row_of_the_result(page: Page, logged_in: str) -> None
     until(page, "document.querySelector('#traces-count').textContent.match(/^\\d+ calls/)")
     count = int(page.locator("#traces-count").inner_text().split()[0].replace(",", ""))
     with page.expect_download() as download:
+        page.get_by_text("Download", exact=True).click()
         page.get_by_role("link", name="CSV").click()
     text = download.value.path().read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text)))
@@ -310,7 +311,7 @@ def test_an_empty_project_says_what_to_do(page: Page, empty_project: str) -> Non
     text = page.locator(".empty-page").inner_text()
     assert 'endpoint="http://127.0.0.1:4999"' in text
     assert "gnomon.init(service_name=" in text
-    assert page.locator(".tiles").is_hidden()
+    assert page.locator(".tiles").first.is_hidden()
 
 
 def test_a_failed_query_says_so_and_is_tried_again(page: Page, logged_in: str, shop: Store) -> None:  # noqa: F811

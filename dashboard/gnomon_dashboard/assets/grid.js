@@ -142,7 +142,8 @@
   const MOST_IN_MEMORY = 400000;
 
   async function save(link, form) {
-    const name = `gnomon-traces-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, "")}.${form}`;
+    const rowsOf = window.gnomonPage.parameters().get("rows") || "traces";
+    const name = `gnomon-${rowsOf}-${new Date().toISOString().slice(0, 19).replace(/[-:]/g, "")}.${form}`;
     const response = await fetch(link.href);
     if (!response.ok) return say(await response.text(), true);
     const chunks = [];
