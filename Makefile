@@ -134,6 +134,10 @@ bench-drift: $(STAMP) ## Drift: false alarms, delay until a shift is noticed, ti
 bench-alerts: $(STAMP) ## Alerts: sixty incidents a month found and missed, ticks of 1,000 rules
 	$(BIN)/python -m tests.bench.alerts
 
+.PHONY: bench-quality
+bench-quality: $(STAMP) ## Answers judged a minute by one worker against a judge that takes 300 ms
+	$(BIN)/python -m tests.bench.quality
+
 .PHONY: bench-peers
 bench-peers: $(STAMP) ## The same requests against Phoenix and MLflow, side by side
 	$(BIN)/python -m tests.bench.peers

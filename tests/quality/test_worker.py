@@ -114,11 +114,11 @@ def test_judge_calls_are_spans_of_their_own_project_without_content(
 def test_the_budget_is_hard_and_what_it_left_out_is_counted(
     store: Store, judge: Judge, tmp_path: Path
 ) -> None:
-    setup = make_setup(judge.url, tmp_path, policy_text(usd=0.006))
+    setup = make_setup(judge.url, tmp_path, policy_text(usd=0.003))
     planned(store, setup, 40)
     work(store, setup)
     spent = judge_queue.spent(store, "shop", datetime.now(UTC).date())
-    assert 0 < spent.usd <= 0.006 and 0 < len(judge.calls) < 40
+    assert 0 < spent.usd <= 0.003 and 0 < len(judge.calls) < 40
     (state,) = quality.queue_states(store, "shop", NOW - timedelta(days=1))
     assert state.judged == len(judge.calls) and state.over_budget == 40 - state.judged
 

@@ -105,10 +105,12 @@ class Worker:
         while not self._stopping:
             if flusher.done():
                 flusher.result()
+            # What is left of the budget is known only when no call was under way before the claim.
+            was_idle = not self._under_way and not self._done
             claimed = await self._claim(projects) if self._has_room() else None
             if claimed:
                 continue
-            if until_empty and claimed == 0 and not self._under_way and not self._done:
+            if until_empty and claimed == 0 and was_idle:
                 return
             # While calls are under way there will be room soon; with an empty queue there is time.
             await asyncio.sleep(0.02 if self._under_way else 0.1 if until_empty else _IDLE_S)
