@@ -146,8 +146,9 @@ def test_a_report_says_drift_when_the_hour_before_breached_too(store: Store) -> 
     found = as_json(report(store, PROJECT, PLAN, NOW - timedelta(minutes=1), with_texts=False))
     assert found["worst"] == "drift" == found["results"][0]["state"]
     assert found["current"] == {"start": "2026-11-19T12:00:00+00:00", "end": "2026-11-20T12:00:00+00:00"}
-    lengths = [one for one in found["results"] if one["metric"] == "output_length"]
-    assert {one["state"] for one in lengths} == {"drift"}
+    lengths = {one["set"]: one["state"] for one in found["results"] if one["metric"] == "output_length"}
+    assert lengths["all traffic"] == lengths["service assistant"] == "drift"
+    assert lengths["service mailer"] == "not_enough_data", "72 calls in the last day"
 
 
 def test_a_report_of_the_first_hour_of_a_change_says_breach(store: Store) -> None:

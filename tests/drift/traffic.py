@@ -13,7 +13,7 @@ from gnomon_collector.store.rollups import recompute
 
 PROJECT: Final = "shop"
 NOW: Final = datetime(2026, 11, 20, 12, tzinfo=UTC)
-DAYS: Final = 9
+DAYS: Final = 8
 QUESTIONS: Final = (
     "Where is my order, I would like to know when it arrives?",
     "How do I return the shoes that I bought last week?",

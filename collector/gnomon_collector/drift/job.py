@@ -22,7 +22,7 @@ HOUR: Final = timedelta(hours=1)
 GRACE: Final = timedelta(minutes=5)
 """Spans of the last minutes of an hour may still be on their way."""
 MOST_HOURS_BEHIND: Final = 72
-MOST_HOURS_COUNTED: Final = 60
+MOST_HOURS_COUNTED: Final = 72
 """In one run: after that a server may stop, and the next run goes on."""
 SETTLED_S: Final = 45.0
 """How long the past of a project has to be quiet before its first evaluation."""

@@ -17,7 +17,7 @@ from gnomon_collector.store.queries.cells import as_int, as_time
 from gnomon_schemas.sqltext import quoted, strings
 
 SOURCES: Final[tuple[Source, ...]] = ("calls", "retrieval", "cache")
-HOURS_PER_STATEMENT: Final = 6
+HOURS_PER_STATEMENT: Final = 24
 
 _LABELS: Final = "service_name, model, prompt_name, prompt_version"
 ROWS: Final[Mapping[Source, str]] = {
