@@ -62,7 +62,7 @@ def test_all_scenarios_are_seen(ran: Intake) -> None:
 
 def test_calls_are_reported_by_the_real_instrumentation(ran: Intake) -> None:
     scopes = {scope for _, scope, span in ran.spans if span.name.startswith(("chat ", "embeddings "))}
-    assert scopes == {"opentelemetry.instrumentation.genai.openai"}
+    assert scopes == {"gnomon.openai"}
     resource = {pair.key: pair.value.string_value for pair in ran.spans[0][0].attributes}
     assert resource["service.name"] == "shop-assistant"
     assert ran.keys == {"Bearer gn_key"}
