@@ -31,8 +31,8 @@
 
   function help() {
     const pages = [...document.querySelectorAll(".nav-link")]
-      .filter((link) => link.id && link.title.includes("(g "))
-      .map((link) => `g ${link.title.match(/\(g (.)\)/)[1]}    ${link.textContent}`);
+      .filter((link) => /^g .$/.test(link.title))
+      .map((link) => `${link.title}    ${link.textContent}`);
     const text = [
       "/      search, or the query bar",
       "j k    next and previous row; Enter opens it",
@@ -51,7 +51,7 @@
   }
 
   function go(letter) {
-    const link = [...document.querySelectorAll(".nav-link")].find((one) => one.title.includes(`(g ${letter})`));
+    const link = [...document.querySelectorAll(".nav-link")].find((one) => one.title === `g ${letter}`);
     link?.click();
     return Boolean(link);
   }

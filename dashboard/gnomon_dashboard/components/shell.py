@@ -70,7 +70,7 @@ def _link(page: Entry) -> Any:
         id=page.link_id,
         href=page.path,
         className="nav-link",
-        title=f"{page.label} (g {page.letter})" if page.letter else page.label,
+        title=f"g {page.letter}" if page.letter else None,
     )
 
 
