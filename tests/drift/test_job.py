@@ -112,7 +112,7 @@ def test_texts_are_looked_at_every_six_hours(changed: Store, tmp_path: Path) -> 
 
 
 def test_a_pinned_reference_is_compared_with(changed: Store, tmp_path: Path) -> None:
-    window = (NOW - timedelta(days=9), NOW - timedelta(days=5))
+    window = (NOW - timedelta(days=6), NOW - timedelta(days=4))
     drift_results.pin_reference(changed, PROJECT, *window, 1)
     seed_result(changed, NOW - timedelta(hours=1))
     run_until_done(job(changed, tmp_path), changed)
