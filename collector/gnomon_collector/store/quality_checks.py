@@ -23,7 +23,7 @@ CheckKind = Literal[
 
 # Words of refusal in the languages that models refuse in most; at the beginning of an answer only.
 REFUSAL: Final = (
-    r"(?i)^[^.!?]{0,80}\b(?:I(?:'m| am) (?:sorry|unable)[^.!?]{0,60}\b(?:can't|cannot|can not|unable|not able)|"
+    r"(?i)^(?:[^.!?]{0,80}[^\pL])?(?:I(?:'m| am) (?:sorry|unable)[^.!?]{0,60}\b(?:can't|cannot|can not|unable|not able)|"
     r"I (?:can't|cannot|can not|won't) (?:help|assist|comply|provide|do that|answer)|as an AI(?: language)? model|"
     r"(?:kann|darf) (?:ich|Ihnen|dir)[^.!?]{0,40}\bnicht (?:helfen|beantworten|unterstützen)|"
     r"(?:не могу|не смогу) (?:помочь|ответить|выполнить|предоставить)|no puedo (?:ayudar|responder)|"
@@ -33,6 +33,7 @@ REFUSAL: Final = (
 _FENCE: Final = quoted(r"(?s)^\s*```")
 _FENCED: Final = quoted(r"(?s)```\w*\s*(.*?)\s*```")
 _UNFENCED: Final = f"if(match(output_text, {_FENCE}), extract(output_text, {_FENCED}), output_text)"
+_VISIBLE: Final = quoted(r"\S")
 _JSON: Final = quoted(r"^[{\[]")
 _PYTHON: Final = quoted(r"```(?:python|py)\b")
 _SCRIPTS: Final = {
@@ -151,7 +152,7 @@ def conditions_of(check: Check) -> tuple[str, str]:
             " OR countSubstrings(output_text, '(') != countSubstrings(output_text, ')')"
             " OR countSubstrings(output_text, '[') != countSubstrings(output_text, ']')",
         ),
-        "empty": ("1", "trimBoth(output_text) = ''"),
+        "empty": ("1", f"NOT match(output_text, {_VISIBLE})"),
         "max_length": ("1", "lengthUTF8(output_text) > {characters:UInt32}"),
         "min_length": ("1", "lengthUTF8(output_text) < {characters:UInt32}"),
         "language": (
