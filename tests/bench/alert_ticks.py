@@ -104,7 +104,7 @@ def _spans(server: GnomonServer) -> float:
 
 
 def _load(server: GnomonServer, seconds: float) -> list[str]:
-    command = [sys.executable, "-m", "tests.bench.load", server.traces_url]
+    command = [sys.executable, "-m", "tests.bench.load", "--url", server.traces_url]
     command += ["--spans", "100", "--seconds", str(seconds), "--rate", str(RATE), "--connections", "4"]
     for name, value in server.headers:
         command += ["--header", f"{name}: {value}"]

@@ -70,11 +70,12 @@ class Watcher:
     def look(
         self, rule: Rule, projects: Sequence[str], end: datetime, known: Collection[Key] = ()
     ) -> dict[Key, Look]:
-        """Return what each label set of a rule looks like in the window that ends at `end`.
+        """Return what label sets of a rule look like in the window that ends at `end`: those beyond the"
+        " limit.
 
         Args:
             projects: those that the rule is for
-            known: label sets to report on even if nothing came of them
+            known: label sets to report on in any case, also if nothing came of them
 
         Raises:
             StoreError: the database does not answer
@@ -85,7 +86,7 @@ class Watcher:
             keys, judged, now = self._burn(rule, condition, ask, end, known)
         else:
             keys, judged, now = self._judge(rule, ask, end, known)
-        return looks(keys, judged, now)
+        return looks(keys, judged, now, set(known))
 
     def _judge(
         self, rule: Rule, ask: Ask, end: datetime, known: Collection[Key]
@@ -206,13 +207,23 @@ def hourly(rule: Rule, series: Series, span: Window) -> Hourly:
     return Hourly(first, values, counts)
 
 
-def looks(keys: Sequence[Key], judged: Judged, now: Figures) -> dict[Key, Look]:
-    """Return one look per label set."""
-    columns = (judged.verdict, now.value, judged.normal, judged.limit, now.samples)
-    return {
-        key: Look(Verdict(int(verdict)), _known(value), _known(normal), _known(limit), float(samples))
-        for key, verdict, value, normal, limit, samples in zip(keys, *columns, strict=True)
-    }
+def looks(keys: Sequence[Key], judged: Judged, now: Figures, known: Collection[Key]) -> dict[Key, Look]:
+    """Return a look per label set that is beyond its limit, or `known`. The many others are as they"
+    " should be."""
+    rows = set(np.flatnonzero(judged.verdict == Verdict.BREACH).tolist())
+    if known:
+        rows |= {row for row, key in enumerate(keys) if key in known}
+    return {keys[row]: _look(judged, now, row) for row in sorted(rows)}
+
+
+def _look(judged: Judged, now: Figures, row: int) -> Look:
+    return Look(
+        Verdict(int(judged.verdict[row])),
+        _known(now.value[row]),
+        _known(judged.normal[row]),
+        _known(judged.limit[row]),
+        float(now.samples[row]),
+    )
 
 
 def labels_of(rule: Rule, key: Key) -> Mapping[str, str]:
