@@ -92,14 +92,16 @@ def report(
     if sum(map(bool, (service, model, prompt))) > 1:
         raise click.UsageError("Choose one of --service, --model and --prompt.")
     settings = settings_of()
+    moment = _moment(at, "--at") if at else None
+    window = _window(reference) if reference else None
     with reach(settings) as way:
         found = way.run(
             "drift_report",
             project=project,
             current_hours=hours or settings.drift_current_hours,
             reference_days=reference_days or settings.drift_reference_days,
-            at=_moment(at, "--at") if at else None,
-            reference=_window(reference) if reference else None,
+            at=moment,
+            reference=window,
             dimension_set=_dimension_set(service, model, prompt),
             with_texts=texts,
         )
@@ -127,8 +129,9 @@ def pin(window: str | None, project: str, trailing: bool) -> None:
     """
     if bool(window) == trailing:
         raise click.UsageError("Name a window (FROM..TO), or --trailing.")
+    pinned = _window(window) if window else None
     with reach(settings_of()) as way:
-        way.run("pin_drift_reference", project=project, reference=_window(window) if window else None)
+        way.run("pin_drift_reference", project=project, reference=pinned)
     click.echo(f"Project {project} is compared with {window or 'the days before'} from the next hour on.")
 
 
