@@ -182,7 +182,9 @@ class Flusher:
         enriched = follow_up_spans(self._store, batch, (parcel.body for parcel in parcels))
         return enriched | {
             (project, minute)
-            for project in self._scopes.seen_twice(report)
+            for project in duplicate_marks.projects_to_mark(
+                self._store, batch, self._scopes.seen_twice(report)
+            )
             for minute in duplicate_marks.mark_duplicates(self._store, batch, project)
         }
 

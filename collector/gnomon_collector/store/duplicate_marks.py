@@ -37,8 +37,11 @@ _STEPS: Final = 4
 _MINUTE_NS: Final = 60 * 10**9
 _IS_CALL: Final = "kind IN ('generation', 'embedding')"
 
-_SCOPES_OF_PROJECT: Final = f"""
-SELECT DISTINCT scope_name FROM spans WHERE project = {{project:String}} AND {_IS_CALL} LIMIT 2
+_SCOPES: Final = f"""
+SELECT project, groupUniqArray(2)(scope_name)
+FROM spans
+WHERE project IN {{projects:Array(String)}} AND {_IS_CALL}
+GROUP BY project
 """  # noqa: S608  (SQL of this module)
 
 _LONG_CALLS: Final = f"""
@@ -81,6 +84,29 @@ HAVING count() > 1 AND max(is_start)
     AND (key.1 != 'usage' OR countIf(response_id = '') > 0 AND min(scope_name) != max(scope_name))
 """  # noqa: S608
 
+
+# Of many projects in one batch most have nothing to sort out: one query instead of several for each.
+_PROJECTS_TO_MARK: Final = f"""
+SELECT DISTINCT project
+FROM (
+    SELECT project
+    FROM (
+        SELECT project, arrayJoin({_KEYS}) AS key, {RECEIVED_WITH} AS is_start, response_id, scope_name
+        FROM spans
+        WHERE project IN {{projects:Array(String)}} AND {_IS_CALL}
+            AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}}
+    )
+    WHERE key.2 != 0
+    GROUP BY project, key
+    HAVING count() > 1 AND max(is_start)
+        AND (key.1 != 'usage' OR countIf(response_id = '') > 0 AND min(scope_name) != max(scope_name))
+    UNION ALL
+    SELECT project
+    FROM spans
+    WHERE project IN {{projects:Array(String)}} AND {_IS_CALL} AND duration_ns >= {_LONG_CALL_S} * 1000000000
+        AND start_time BETWEEN {{earliest:DateTime('UTC')}} AND {{latest:DateTime('UTC')}}
+)
+"""  # noqa: S608
 
 _LINKS_OF_CALLS: Final = _links(f"{_CALL} IN {{calls:Array(UInt64)}}")
 _LINKS_OF_BATCH: Final = _links(RECEIVED_WITH)
@@ -126,16 +152,19 @@ class CallScopes:
 
     def seen_twice(self, report: BatchReport) -> list[str]:
         """Return the projects of a batch whose calls may be reported twice."""
+        self._learn([project for project in report.call_scopes if project not in self._scopes])
         return [
             project
             for project, scopes in report.call_scopes.items()
             if self._has_several(project, scopes) or project in report.nesting_projects
         ]
 
+    def _learn(self, projects: Sequence[str]) -> None:
+        rows = self._store.query(_SCOPES, {"projects": list(projects)}).rows if projects else []
+        self._scopes |= {project: set() for project in projects}
+        self._scopes |= {str(project): set(cast("list[str]", scopes)) for project, scopes in rows}
+
     def _has_several(self, project: str, scopes: frozenset[str]) -> bool:
-        if project not in self._scopes:
-            rows = self._store.query(_SCOPES_OF_PROJECT, {"project": project}).rows
-            self._scopes[project] = {str(scope) for (scope,) in rows}
         known = self._scopes[project]
         if len(known) < 2:
             known |= scopes
@@ -150,6 +179,26 @@ class _LongCall:
 
     def minutes(self) -> list[datetime]:
         return [_minute(time_ns) for time_ns in range(self.start_ns, self.end_ns + _MINUTE_NS, _MINUTE_NS)]
+
+
+def projects_to_mark(store: Store, batch: Batch, projects: Sequence[str]) -> list[str]:
+    """Return those of some projects in which a call of the batch may be related to another."""
+    if len(projects) < 2:
+        return list(projects)
+    parameters = {
+        "projects": list(projects),
+        "minutes": with_neighbours(batch.minutes),
+        **_reach(batch),
+        **received_between(batch),
+    }
+    return [str(project) for (project,) in store.query(_PROJECTS_TO_MARK, parameters).rows]
+
+
+def _reach(batch: Batch) -> dict[str, object]:
+    return {
+        "earliest": min(batch.minutes) - timedelta(seconds=MAX_CALL_S),
+        "latest": max(batch.minutes) + _MINUTE,
+    }
 
 
 def mark_duplicates(store: Store, batch: Batch, project: str) -> set[datetime]:
@@ -214,12 +263,7 @@ def _rows(
 
 def _minutes_to_look_at(store: Store, batch: Batch, project: str) -> list[datetime]:
     """Return the batch's minutes, their neighbours, and what long calls reach from there or into there."""
-    parameters = {
-        "project": project,
-        "earliest": min(batch.minutes) - timedelta(seconds=MAX_CALL_S),
-        "latest": max(batch.minutes) + _MINUTE,
-        **received_between(batch),
-    }
+    parameters = {"project": project, **_reach(batch), **received_between(batch)}
     found = [_long_call(row) for row in store.query(_LONG_CALLS, parameters).rows]
     own = set(batch.minutes)
     reached: set[datetime] = set()
