@@ -18,7 +18,8 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 from tests.bench.payloads import RequestTemplate, request_templates
 
 from gnomon_collector.ingest.flusher import Flusher
-from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest
+from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.inbox_rows import ReceivedRequest
 from gnomon_collector.ingest.requests import check_request, decompress
 from gnomon_collector.store import rollups
 from gnomon_collector.store.engine import Store, open_store

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import FREE_PORTS, run_gnomon, run_here, start_gnomon, stop_gnomon
 
-from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest
+from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.inbox_rows import ReceivedRequest
 from gnomon_collector.runfile import (
     ServerFile,
     find_server,

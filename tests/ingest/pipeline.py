@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from gnomon_collector.ingest.flusher import Flusher, PriceList
-from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest
+from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.inbox_rows import ReceivedRequest
 from gnomon_collector.ingest.logs import check_logs
 from gnomon_collector.ingest.metrics_signal import check_metrics
 from gnomon_collector.ingest.requests import CheckedRequest, check_request, decompress

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from gnomon_collector.errors import StoreError, StoreUnavailable
-from gnomon_collector.ingest.inbox import Inbox, InboxFull, ReceivedRequest, minute_time
+from gnomon_collector.ingest.inbox import Inbox, InboxFull
+from gnomon_collector.ingest.inbox_rows import ReceivedRequest, minute_time
 
 MAX_BYTES = 1_000_000
 

@@ -16,7 +16,8 @@ from datetime import datetime
 
 from gnomon_collector.errors import StoreError, StoreUnavailable
 from gnomon_collector.ingest.flatten import flatten_request
-from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest, minute_time
+from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.inbox_rows import ReceivedRequest, minute_time
 from gnomon_collector.ingest.requests import decompress, mend_request
 from gnomon_collector.ingest.signal_writer import SignalWriter, follow_up_spans
 from gnomon_collector.ingest.signals import TRACES

@@ -17,65 +17,32 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from gnomon_collector.errors import StoreError, StoreUnavailable
+from gnomon_collector.ingest.inbox_rows import (
+    DDL,
+    IN_TURN,
+    QUARANTINE,
+    QUARANTINED,
+    REQUEST,
+    RETRY,
+    TOUCH,
+    QuarantinedRequest,
+    ReceivedRequest,
+    TouchedMinutes,
+    add_signal,
+    insert,
+    minute_number,
+    minute_time,
+    received,
+    touches,
+)
 from gnomon_collector.ingest.requests import plain_bytes
 
 _log = logging.getLogger(__name__)
 
-_DDL = """
-CREATE TABLE IF NOT EXISTS requests (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    project TEXT NOT NULL,
-    received_at_ns INTEGER NOT NULL,
-    encoding TEXT NOT NULL,
-    spans INTEGER NOT NULL,
-    minutes TEXT NOT NULL,
-    body BLOB NOT NULL,
-    signal TEXT NOT NULL DEFAULT 'traces'
-);
-CREATE TABLE IF NOT EXISTS quarantine (
-    id INTEGER PRIMARY KEY,
-    project TEXT NOT NULL,
-    received_at_ns INTEGER NOT NULL,
-    encoding TEXT NOT NULL,
-    spans INTEGER NOT NULL,
-    minutes TEXT NOT NULL,
-    body BLOB NOT NULL,
-    reason TEXT NOT NULL,
-    signal TEXT NOT NULL DEFAULT 'traces'
-);
-CREATE INDEX IF NOT EXISTS requests_by_project ON requests (project, id);
-CREATE TABLE IF NOT EXISTS touched_minutes (
-    project TEXT NOT NULL,
-    minute INTEGER NOT NULL,
-    touch INTEGER NOT NULL,
-    PRIMARY KEY (project, minute)
-) WITHOUT ROWID;
-"""
-# Inboxes of version 0.1 know traces alone.
-_ADD_SIGNAL = "ALTER TABLE {table} ADD COLUMN signal TEXT NOT NULL DEFAULT 'traces'"
-_COLUMNS = "project, received_at_ns, encoding, spans, minutes, body, signal"
-_INSERT = f"INSERT INTO requests ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  (names of this module)
-# The oldest of each project, then the second oldest of each: a project with a backlog holds up no other.
-_IN_TURN = (
-    "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY project ORDER BY id) AS turn"
-    " FROM requests INDEXED BY requests_by_project WHERE id > ?) ORDER BY turn, id LIMIT ?"
-)
-_REQUEST = f"SELECT id, {_COLUMNS} FROM requests WHERE id = ?"  # noqa: S608
-_RETRY = f"INSERT INTO requests ({_COLUMNS}) SELECT {_COLUMNS} FROM quarantine WHERE id = ?"  # noqa: S608
-_QUARANTINED = f"SELECT id, {_COLUMNS}, reason FROM quarantine ORDER BY id"  # noqa: S608
-_QUARANTINE = (
-    f"INSERT OR REPLACE INTO quarantine (id, {_COLUMNS}, reason)"  # noqa: S608
-    f" SELECT id, {_COLUMNS}, ? FROM requests WHERE id = ?"
-)
-_TOUCH = (
-    "INSERT INTO touched_minutes VALUES (?, ?, ?)"
-    " ON CONFLICT (project, minute) DO UPDATE SET touch = excluded.touch"
-)
 _MOST_AT_ONCE = 20_000
 _BUSY_TIMEOUT_S = 30.0
 _PAGE_BYTES = 65536
@@ -85,53 +52,6 @@ _MAX_GROUP_BYTES = 32 * 1024**2
 
 class InboxFull(StoreUnavailable):
     """The inbox holds as many bytes as it may; the client should try again later."""
-
-
-@dataclass(frozen=True)
-class ReceivedRequest:
-    """An accepted export request.
-
-    Attributes:
-        project: tenant, from the key
-        received_at_ns: nanoseconds since 1970
-        encoding: content encoding of `body`: "" or "gzip"
-        spans: spans in it, or log records, or data points
-        minutes: minutes since 1970 in which its spans start
-        body: an export request of its signal, protobuf, as received
-        id: place in the inbox; 0 before it is there
-        signal: traces, logs or metrics
-    """
-
-    project: str
-    received_at_ns: int
-    encoding: str
-    spans: int
-    minutes: frozenset[int]
-    body: bytes
-    id: int = 0
-    signal: str = "traces"
-
-
-@dataclass(frozen=True)
-class QuarantinedRequest:
-    """A request that the database refused, and why. `request.id` is its number in the quarantine."""
-
-    request: ReceivedRequest
-    reason: str
-
-
-@dataclass(frozen=True)
-class TouchedMinutes:
-    """Minutes whose rollups are out of date.
-
-    Attributes:
-        minutes: (project, minute in UTC)
-        touch: the newest touch among them (ids of requests, so a clock set back does no harm); minutes
-            touched later stay out of date
-    """
-
-    minutes: tuple[tuple[str, datetime], ...]
-    touch: int
 
 
 _Write = Callable[[sqlite3.Connection], None]
@@ -178,8 +98,8 @@ class Inbox:
         try:
             _create_private(self._path)
             with closing(self._connect()) as connection:
-                connection.executescript(_DDL)
-                _add_signal(connection)
+                connection.executescript(DDL)
+                add_signal(connection)
                 row = connection.execute("SELECT ifnull(sum(length(body)), 0), count(*) FROM requests")
                 waiting_bytes, waiting_requests = row.fetchone()
         except (OSError, sqlite3.Error) as error:
@@ -216,7 +136,7 @@ class Inbox:
                 )
             self._waiting_bytes += size_bytes
             self._waiting_requests += 1
-        return self._submit(lambda connection: _insert(connection, request), size_bytes)
+        return self._submit(lambda connection: insert(connection, request), size_bytes)
 
     def wait_for_requests(self, timeout_s: float) -> bool:
         """Wait until there is a request that `oldest` has not handed out; False after the time-out."""
@@ -236,9 +156,9 @@ class Inbox:
         found: list[ReceivedRequest] = []
         size_bytes = 0
         with closing(self._connect()) as connection:
-            ids = connection.execute(_IN_TURN, (after_id, _MOST_AT_ONCE)).fetchall()
+            ids = connection.execute(IN_TURN, (after_id, _MOST_AT_ONCE)).fetchall()
             for id_ in ids:
-                request = _received(connection.execute(_REQUEST, id_).fetchone())
+                request = received(connection.execute(REQUEST, id_).fetchone())
                 size_bytes += plain_bytes(request.body, request.encoding)
                 if found and size_bytes > max_bytes:
                     self._arrived.set()
@@ -257,23 +177,23 @@ class Inbox:
             also_touched: (project, minute in UTC) of other spans that changed with them.
         """
         ids = [(request.id,) for request in requests]
-        touches = _touches(requests, also_touched)
+        touched = touches(requests, also_touched)
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany("DELETE FROM requests WHERE id = ?", ids)
-            connection.executemany(_TOUCH, touches)
+            connection.executemany(TOUCH, touched)
 
         self._submit(write, 0).result()
         self._release(requests)
 
     def quarantine(self, request: ReceivedRequest, reason: str) -> None:
         """Set a request aside that the database does not take, so that it stops nothing else."""
-        touches = _touches([request], ())  # some of its spans may be in
+        touched = touches([request], ())  # some of its spans may be in
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute(_QUARANTINE, (reason, request.id))
+            connection.execute(QUARANTINE, (reason, request.id))
             connection.execute("DELETE FROM requests WHERE id = ?", (request.id,))
-            connection.executemany(_TOUCH, touches)
+            connection.executemany(TOUCH, touched)
 
         self._submit(write, 0).result()
         self._release([request])
@@ -286,8 +206,8 @@ class Inbox:
     def quarantine_list(self) -> list[QuarantinedRequest]:
         """Return what is set aside, oldest first."""
         with closing(self._connect()) as connection:
-            rows = connection.execute(_QUARANTINED).fetchall()
-        return [QuarantinedRequest(_received(row[:-1]), row[-1]) for row in rows]
+            rows = connection.execute(QUARANTINED).fetchall()
+        return [QuarantinedRequest(received(row[:-1]), row[-1]) for row in rows]
 
     def retry_quarantined(self, requests: Collection[ReceivedRequest]) -> None:
         """Let requests that were set aside wait for the database again, as if they had just come."""
@@ -298,7 +218,7 @@ class Inbox:
 
     def _retry(self, request: ReceivedRequest) -> Future[None]:
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute(_RETRY, (request.id,))
+            connection.execute(RETRY, (request.id,))
             connection.execute("DELETE FROM quarantine WHERE id = ?", (request.id,))
 
         with self._changed:
@@ -353,7 +273,7 @@ class Inbox:
 
     def forget_touched(self, touched: TouchedMinutes) -> None:
         """Note that the rollups of these minutes are up to date, unless touched again meanwhile."""
-        keys = [(project, _minute_number(minute), touched.touch) for project, minute in touched.minutes]
+        keys = [(project, minute_number(minute), touched.touch) for project, minute in touched.minutes]
 
         def write(connection: sqlite3.Connection) -> None:
             connection.executemany(
@@ -450,58 +370,6 @@ def _close(connection: sqlite3.Connection | None) -> None:
             connection.close()
 
 
-def minute_time(minute: int) -> datetime:
-    """Return the time (UTC) of a minute counted from 1970."""
-    return datetime.fromtimestamp(minute * 60, UTC)
-
-
-def _minute_number(time: datetime) -> int:
-    return int(time.timestamp()) // 60
-
-
-def _touches(
-    requests: Collection[ReceivedRequest], also_touched: Iterable[tuple[str, datetime]]
-) -> set[tuple[str, int, int]]:
-    touch = max((request.id for request in requests), default=0)
-    own = {(request.project, minute, touch) for request in requests for minute in request.minutes}
-    return own | {(project, _minute_number(minute), touch) for project, minute in also_touched}
-
-
 def _create_private(path: Path) -> None:
     """Create the file if need be: it holds people's prompts. SQLite gives its log the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def _insert(connection: sqlite3.Connection, request: ReceivedRequest) -> None:
-    minutes = ",".join(map(str, sorted(request.minutes)))
-    connection.execute(
-        _INSERT,
-        (
-            request.project,
-            request.received_at_ns,
-            request.encoding,
-            request.spans,
-            minutes,
-            request.body,
-            request.signal,
-        ),
-    )
-
-
-def _received(row: tuple[Any, ...]) -> ReceivedRequest:
-    """Return the request of a row that has the id and then `_COLUMNS`."""
-    id_, project, received_at_ns, encoding, spans, minutes, body, signal = row
-    return ReceivedRequest(
-        project, received_at_ns, encoding, spans, _minutes_from_text(minutes), body, id_, signal
-    )
-
-
-def _add_signal(connection: sqlite3.Connection) -> None:
-    for table in ("requests", "quarantine"):
-        columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
-        if "signal" not in {name for _, name, *_ in columns}:
-            connection.execute(_ADD_SIGNAL.format(table=table))
-
-
-def _minutes_from_text(text: str) -> frozenset[int]:
-    return frozenset(map(int, text.split(","))) if text else frozenset()

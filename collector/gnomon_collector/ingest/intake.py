@@ -12,7 +12,8 @@ from google.protobuf.message import Message
 
 from gnomon_collector.errors import GnomonError, StoreUnavailable
 from gnomon_collector.ingest.authorize import Authorize
-from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest
+from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.inbox_rows import ReceivedRequest
 from gnomon_collector.ingest.logs import check_logs
 from gnomon_collector.ingest.masking import mask_request
 from gnomon_collector.ingest.metrics import IngestMetrics

@@ -18,7 +18,8 @@ from gnomon_collector.ingest.evaluations import (
     evaluation_score,
     logfire_score,
 )
-from gnomon_collector.ingest.inbox import Inbox, ReceivedRequest
+from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.inbox_rows import ReceivedRequest
 from gnomon_collector.ingest.log_contents import content_of
 from gnomon_collector.ingest.logs import log_records
 from gnomon_collector.ingest.metrics_signal import metric_points

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from gnomon_collector.errors import BadRequest
-from gnomon_collector.ingest.inbox import QuarantinedRequest, ReceivedRequest
+from gnomon_collector.ingest.inbox_rows import QuarantinedRequest, ReceivedRequest
 from gnomon_collector.ingest.requests import decompress
 from gnomon_collector.operations.operator import Json, Operator
 from gnomon_collector.store import access, audit

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from gnomon_collector.errors import BadRequest
-from gnomon_collector.ingest.inbox import QuarantinedRequest, ReceivedRequest
+from gnomon_collector.ingest.inbox_rows import QuarantinedRequest, ReceivedRequest
 from gnomon_collector.ingest.otlp_json import to_json
 from gnomon_collector.ingest.requests import decompress
 from gnomon_collector.ingest.signals import SIGNALS
