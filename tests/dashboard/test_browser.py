@@ -183,7 +183,7 @@ def test_a_column_filter_is_in_the_url(page: Page, logged_in: str) -> None:  # n
 def test_columns_are_chosen(page: Page, logged_in: str) -> None:  # noqa: F811
     page.goto(f"{logged_in}/traces?range=6h&refresh=0")
     rows_shown(page)
-    page.get_by_role("button", name="Columns").click()
+    page.get_by_text("Columns", exact=True).click()
     page.get_by_role("checkbox", name="Trace id").uncheck()
     page.wait_for_url("**cols=**")
     page.locator(".ag-header-cell[col-id=trace_id]").wait_for(state="detached")

@@ -28,7 +28,14 @@ KINDS = ("calls", "traces", "scores", "fine-tuning", "preferences")
 @click.option("--from", "start", type=click.DateTime(), help="Start instead of --range, in UTC.")
 @click.option("--to", "end", type=click.DateTime(), help="End, exclusive, in UTC.  [default: now]")
 @click.option("--query", "q", default="", help="Only calls and traces that match: model:gpt-4o* status:ok …")
-@click.option("--format", "form", type=click.Choice(("jsonl", "csv")), default="jsonl", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("jsonl", "csv")),
+    default="jsonl",
+    show_default=True,
+    help="csv is there for calls, traces and scores.",
+)
 @click.option(
     "--good-from",
     type=click.FloatRange(0, 1),

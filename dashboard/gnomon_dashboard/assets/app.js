@@ -67,7 +67,7 @@
       if (from && to && start < end) {
         const iso = (date) => date.toISOString().replace(/\.\d+Z$/, "Z");
         go({ from: iso(start), to: iso(end), range: null });
-        window.dash_clientside.set_props("custom-range", { opened: false });
+        document.getElementById("custom-range").open = false;
       }
       return nothing();
     },

@@ -44,12 +44,20 @@
     follow() {
       wanted += 1;
       for (const section of inSight) ask(section);
-      // React puts a new page into the document after this returns
-      setTimeout(find, 0);
-      setTimeout(find, 120);
       return nothing();
     },
   };
+
+  // React puts a new page into the document when it finds the time: whoever waits a fixed while misses it
+  let isDue = false;
+  new MutationObserver(() => {
+    if (isDue) return;
+    isDue = true;
+    setTimeout(() => {
+      isDue = false;
+      find();
+    }, 100);
+  }).observe(document.documentElement, { childList: true, subtree: true });
 
   function query(extra) {
     const all = window.gnomonPage.parameters();

@@ -98,14 +98,7 @@ def _panel(
                     html.H2(title),
                     html.Span(unit, className="panel-unit"),
                     html.Div(id=ids.brush_of(panel), className="panel-brush"),
-                    dmc.Tooltip(
-                        html.Button(icon("info", 14), className="hint", **aria(label=hint)),
-                        label=hint,
-                        multiline=True,
-                        w=280,
-                        withArrow=True,
-                        events={"hover": True, "focus": True, "touch": True},
-                    ),
+                    *([_hint(hint)] if hint else []),
                     menu,
                 ],
             ),
@@ -114,6 +107,17 @@ def _panel(
         ],
         **aria(label=title),
         **(data(panel=panel) if asks else {}),
+    )
+
+
+def _hint(text: str) -> Any:
+    return dmc.Tooltip(
+        html.Button(icon("info", 14), className="hint", **aria(label=text)),
+        label=text,
+        multiline=True,
+        w=280,
+        withArrow=True,
+        events={"hover": True, "focus": True, "touch": True},
     )
 
 

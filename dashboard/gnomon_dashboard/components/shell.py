@@ -172,24 +172,17 @@ def _custom_range() -> Any:
         )
         for component_id, label in ((ids.CUSTOM_FROM, "From"), (ids.CUSTOM_TO, "To"))
     ]
-    return dmc.Popover(
-        id=ids.CUSTOM,
-        position="bottom-end",
-        shadow="md",
-        withinPortal=True,
-        keepMounted=True,
-        children=[
-            dmc.PopoverTarget(
-                html.Button(
-                    [icon("calendar", 14), html.Span("Custom", id=ids.RANGE_LABEL)],
-                    className="chip-button",
-                    title="Custom time range",
-                )
-            ),
-            dmc.PopoverDropdown(
-                dmc.Stack([*fields, dmc.Button("Apply", id=ids.CUSTOM_APPLY, size="xs")], gap="xs"),
+    label = [icon("calendar", 14), html.Span("Custom", id=ids.RANGE_LABEL)]
+    return html.Details(
+        [
+            html.Summary(label, className="chip-button", title="Custom time range"),
+            html.Div(
+                [*fields, dmc.Button("Apply", id=ids.CUSTOM_APPLY, size="xs")],
+                className="menu-entries range-form",
             ),
         ],
+        id=ids.CUSTOM,
+        className="panel-menu",
     )
 
 

@@ -164,21 +164,11 @@ def _bar(view: ViewState) -> Any:
 
 def _column_chooser(view: ViewState) -> Any:
     boxes = [dmc.Checkbox(label=SHOWN[one.id].header, value=one.id, size="xs") for one in columns(view.rows)]
-    return dmc.Popover(
-        position="bottom-end",
-        shadow="md",
-        children=[
-            dmc.PopoverTarget(
-                html.Button([icon("columns", 14), html.Span("Columns")], className="chip-button")
-            ),
-            dmc.PopoverDropdown(
-                dmc.CheckboxGroup(
-                    id=ids.COLUMNS,
-                    value=list(view.columns) or default_columns(view.rows),
-                    children=html.Div(boxes, className="column-list"),
-                )
-            ),
-        ],
+    chosen = list(view.columns) or default_columns(view.rows)
+    group = dmc.CheckboxGroup(id=ids.COLUMNS, value=chosen, children=html.Div(boxes, className="column-list"))
+    summary = html.Summary([icon("columns", 14), html.Span("Columns")], className="chip-button")
+    return html.Details(
+        [summary, html.Div(group, className="menu-entries column-menu")], className="panel-menu"
     )
 
 
@@ -234,17 +224,10 @@ def _language() -> Any:
     """What the query bar understands."""
     shown = [(html.Code(example), text) for example, text in LANGUAGE]
     rows = [html.Tr([html.Td(example), html.Td(text)]) for example, text in shown]
-    return dmc.Popover(
-        position="bottom-start",
-        shadow="md",
-        children=[
-            dmc.PopoverTarget(
-                html.Button(
-                    icon("info", 14), className="hint", title="How to ask", **aria(label="How to ask")
-                )
-            ),
-            dmc.PopoverDropdown(html.Table(html.Tbody(rows), className="rank language")),
-        ],
+    summary = html.Summary(icon("info", 14), title="How to ask", **aria(label="How to ask"))
+    table = html.Table(html.Tbody(rows), className="rank language")
+    return html.Details(
+        [summary, html.Div(table, className="menu-entries from-left")], className="panel-menu"
     )
 
 

@@ -1,0 +1,201 @@
+"""The pages beside Overview, Traces and Trace in a real Chromium: filled, readable for everybody, by keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from tests.dashboard import rich, seed
+from tests.dashboard.conftest import SECRET, fill, served
+from tests.e2e.browser import chromium, page, until  # noqa: F401
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+    from tests.conftest import SharedDatabase
+
+    from gnomon_collector.store.engine import Store
+
+PATHS = (
+    "/",
+    "/latency",
+    "/cost",
+    "/cache",
+    "/sessions",
+    "/sessions/rich-s3",
+    "/users",
+    "/users/rich-u1",
+    "/companies",
+    "/prompts",
+    "/prompts/reply",
+    "/traces",
+    "/settings",
+)
+SHOWN = ".tile-value:not(.loading), .panel .rank tbody tr, .ag-row .cell-link, .js-plotly-plot .main-svg"
+LARGE = 10_000
+
+
+@pytest.fixture(scope="module")
+def trace_ids() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def shop(_embedded_database: SharedDatabase, trace_ids: list[str]) -> Store:
+    store = _embedded_database.empty()
+    now = datetime.now(UTC)
+    fill(store, now)
+    trace_ids += rich.fill(store, now)
+    return store
+
+
+@pytest.fixture(scope="module")
+def open_address(shop: Store) -> Iterator[str]:
+    """Base URL of a dashboard that asks nobody to log in."""
+    from gnomon_dashboard.app import create_dashboard
+
+    with served(create_dashboard(shop, secret=SECRET, auth_required=False)) as url:
+        yield url
+
+
+def visit(page: Page, address: str, path: str, **values: str) -> None:  # noqa: F811
+    query = "&".join(f"{name}={value}" for name, value in {"range": "24h", "refresh": "0", **values}.items())
+    page.goto(f"{address}{path}?{query}")
+    page.locator(SHOWN).first.wait_for()
+
+
+def settle(page: Page) -> None:  # noqa: F811
+    """Wait until every panel in sight has its answer."""
+    until(
+        page,
+        "document.querySelectorAll('.overlay-loading').length === 0 || !document.querySelector('.panel')",
+    )
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_fills_and_fits_a_phone(page: Page, open_address: str, path: str, tmp_path: Path) -> None:  # noqa: F811
+    visit(page, open_address, path)
+    assert page.locator(".overlay-error").count() == 0
+    page.screenshot(path=tmp_path / "wide.png")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/cost", "/users", "/prompts/reply", "/traces"])
+def test_axe_finds_nothing_serious(page: Page, open_address: str, path: str, scheme: Any) -> None:  # noqa: F811
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.emulate_media(color_scheme=scheme)
+    visit(page, open_address, path)
+    found = Axe().run(page).response["violations"]
+    serious = [
+        (one["id"], node["target"], node.get("failureSummary", "")[:200])
+        for one in found
+        for node in one["nodes"][:5]
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert not serious
+
+
+def test_a_panel_says_its_sql_and_leads_to_its_traces(page: Page, open_address: str) -> None:  # noqa: F811
+    visit(page, open_address, "/latency", service="shop-assistant")
+    panel = page.locator(".panel-errors-by-class")
+    panel.locator(".panel-menu summary").click()
+    panel.get_by_role("button", name="Show the SQL").click()
+    page.locator(".sheet-body").wait_for()
+    assert "FROM calls_per_minute FINAL" in page.locator(".sheet-body").inner_text()
+    page.get_by_role("button", name="Close").click()
+    panel.locator(".panel-menu summary").click()
+    panel.get_by_role("button", name="Explore these traces").click()
+    page.wait_for_url("**/traces?**")
+    query = parse_qs(urlsplit(page.url).query)
+    assert query["service"] == ["shop-assistant"] and query["rows"] == ["calls"]
+    until(page, "document.querySelectorAll('.status-error').length > 0")
+
+
+def test_keys_lead_everywhere(page: Page, open_address: str) -> None:  # noqa: F811
+    visit(page, open_address, "/users")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/users/**")
+    page.keyboard.press("g")
+    page.keyboard.press("c")
+    page.wait_for_url("**/cost**")
+    page.keyboard.press("?")
+    assert "g c" in page.locator(".sheet-body").inner_text()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("t")
+    page.wait_for_url("**/traces**")
+    page.locator(".query-bar input").wait_for()
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "traces-search"
+
+
+def test_the_query_bar_offers_what_there_is(page: Page, open_address: str) -> None:  # noqa: F811
+    visit(page, open_address, "/traces")
+    bar = page.locator(".query-bar input")
+    bar.press_sequentially("ta")
+    page.locator(".suggestions .current").wait_for()
+    bar.press("Enter")
+    page.get_by_role("option", name="beta").wait_for()
+    bar.press_sequentially("bet")
+    until(page, "document.querySelectorAll('.suggestions li').length === 1")
+    bar.press("Enter")
+    page.wait_for_url("**q=tag%3Abeta**")
+    until(page, "document.querySelector('#traces-count').textContent === '30 traces'")
+
+
+def test_a_view_is_kept_under_a_name(page: Page, open_address: str) -> None:  # noqa: F811
+    visit(page, open_address, "/traces", q="tag%3Abeta")
+    page.get_by_text("Views", exact=True).click()
+    page.get_by_label("Name of this view").fill("the beta")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="the beta", exact=True).wait_for()
+    visit(page, open_address, "/traces")
+    page.get_by_text("Views", exact=True).click()
+    page.get_by_role("button", name="the beta", exact=True).click()
+    page.wait_for_url("**q=tag%3Abeta**")
+
+
+def test_a_trace_is_judged(page: Page, open_address: str, trace_ids: list[str]) -> None:  # noqa: F811
+    visit_trace(page, open_address, trace_ids[6])
+    page.get_by_text("Scores and feedback", exact=False).click()
+    page.get_by_text("Judge it", exact=False).click()
+    page.get_by_role("button", name="Bad").click()
+    page.get_by_label("Correction").fill("The answer is 42.")
+    page.get_by_role("button", name="Save").click()
+    page.locator(".judgement-comment", has_text="The answer is 42.").wait_for()
+    page.get_by_role("button", name="Copy as curl").click()
+    page.locator(".sheet-body").wait_for()
+    assert "chat/completions" in page.locator(".sheet-body").inner_text()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("link", name="Later →").click()
+    page.wait_for_url(f"**/trace/{trace_ids[7]}**")
+
+
+def visit_trace(page: Page, address: str, trace_id: str) -> None:  # noqa: F811
+    page.goto(f"{address}/trace/{trace_id}?range=24h&refresh=0")
+    page.locator(".wf-row").first.wait_for()
+    page.locator(".judgements").wait_for()
+
+
+@pytest.mark.slow
+def test_ten_thousand_spans_scroll(page: Page, open_address: str, shop: Store) -> None:  # noqa: F811
+    spans = seed.wide_trace(datetime.now(UTC), LARGE)
+    seed.insert(shop, spans)
+    page.goto(f"{open_address}/trace/{spans[0].trace_id}?refresh=0")
+    page.locator(".wf-row").first.wait_for()
+    assert page.locator(".wf-axis").inner_text().startswith("10,000 spans")
+    took_ms = page.evaluate(
+        "async () => { const list = document.querySelector('.wf-list'); const began = performance.now();"
+        " for (let top = 0; top < 280000; top += 14000) { list.scrollTop = top;"
+        " await new Promise(requestAnimationFrame); } return (performance.now() - began) / 20; }"
+    )
+    # only the rows in view are in the page
+    assert page.locator(".wf-row").count() < 120
+    assert took_ms < 250
