@@ -7,18 +7,19 @@ import logging
 import threading
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gnomon_collector.errors import GnomonError
 from gnomon_collector.jobs import Job, JobParts
-from gnomon_collector.quality.canaries import CanaryJob
 from gnomon_collector.quality.checks import ChecksJob
 from gnomon_collector.quality.evaluators import registry_row
 from gnomon_collector.quality.planner import plan_online
 from gnomon_collector.quality.setup import OFF, JudgeSetup, load_setup
-from gnomon_collector.quality.worker import Worker
 from gnomon_collector.store import judge_queue
 from gnomon_collector.store.engine import Store
+
+if TYPE_CHECKING:
+    from gnomon_collector.quality.worker import Worker
 
 _log = logging.getLogger(__name__)
 _PLAN_EVERY_S: Final = 10.0
@@ -44,6 +45,8 @@ def create_judge_jobs(parts: JobParts) -> Sequence[Job]:
             setup.model,
         )
     if setup.policy.canaries:
+        from gnomon_collector.quality.canaries import CanaryJob
+
         jobs.append(CanaryJob(parts.store, setup))
     return [*jobs, PlanJob(parts.store, setup), JudgeJob(parts.store, setup)]
 
@@ -96,6 +99,8 @@ class JudgeJob:
             raise JudgeUnavailable(f"the judge does not answer: {self._worker.trouble}")
 
     def _start(self) -> None:
+        from gnomon_collector.quality.worker import Worker
+
         self._worker = Worker(self._setup.parts(self._store))
         self._thread = threading.Thread(
             target=self._work, args=(self._worker,), name="gnomon-judge", daemon=True

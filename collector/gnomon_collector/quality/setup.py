@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gnomon_collector.errors import ConfigError
-from gnomon_collector.quality.claims import JudgeParts
-from gnomon_collector.quality.client import JudgeClient
 from gnomon_collector.quality.costs import JudgePrice, price_of
 from gnomon_collector.quality.evaluators import Evaluator, evaluator_version, load_evaluators
 from gnomon_collector.quality.policy import (
@@ -20,6 +19,10 @@ from gnomon_collector.quality.policy import (
 )
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.engine import Store
+
+if TYPE_CHECKING:
+    from gnomon_collector.quality.claims import JudgeParts
+    from gnomon_collector.quality.client import JudgeClient
 
 OFF = (
     "LLM judging is off: no judge is configured. Set GNOMON_JUDGE_BASE_URL and GNOMON_JUDGE_MODEL (and"
@@ -67,6 +70,9 @@ class JudgeSetup:
         """
         if not self.is_on:
             raise ConfigError(OFF)
+        # The openai client takes half a second and 60 MB, which a server that does not judge can do without.
+        from gnomon_collector.quality.client import JudgeClient
+
         settings = self.settings
         return JudgeClient(
             settings.judge_base_url, settings.judge_api_key, self.model, settings.judge_timeout_s
@@ -78,6 +84,8 @@ class JudgeSetup:
         Raises:
             ConfigError: no judge is configured
         """
+        from gnomon_collector.quality.claims import JudgeParts
+
         by_version = {self.versions[name]: one for name, one in self.evaluators.items() if one.unit != "pair"}
         concurrency = self.settings.judge_concurrency
         return JudgeParts(store, self.client(), by_version, self.policy, self.price, concurrency)

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 ENOUGH_PAIRS: Final = 20
 _RESAMPLES: Final = 2_000
@@ -93,6 +92,8 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> tuple[f
     """
     if len(first) < 10 or len(set(first)) < 2 or len(set(second)) < 2:
         return None
+    from scipy import stats  # 60 MB: not before it is asked for
+
     rho = float(stats.spearmanr(first, second).statistic)
     bounded = min(0.999999, max(-0.999999, rho))
     error = float(np.sqrt((1 + bounded * bounded / 2) / (len(first) - 3)))
@@ -124,6 +125,8 @@ def _kappa(table: NDArray[np.int64]) -> float | None:
 
 
 def _interval(a: NDArray[np.int64], b: NDArray[np.int64], size: int) -> tuple[float, float]:
+    from scipy import stats  # 60 MB: not before it is asked for
+
     def of_resample(first: NDArray[np.int64], second: NDArray[np.int64], axis: int = -1) -> Any:
         del axis
         found = _kappa(_table(first, second, size))

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from operator import add
 from typing import Final, cast
 
-from scipy import stats
-
 _SAME_WEIGHT: Final = 0.1
 _FEWEST_DEGREES: Final = 5.0
 _Five = tuple[float, float, float, float, float]
@@ -175,6 +173,8 @@ def wilson(share: float, count: float, degrees_of_freedom: float) -> tuple[float
     """
     if count <= 0 or degrees_of_freedom < 1:
         return 0.0, 1.0
+    from scipy import stats  # 60 MB: not before it is asked for
+
     z = float(stats.t.ppf(0.5 + CONFIDENCE / 2, df=degrees_of_freedom))
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
@@ -200,6 +200,8 @@ def share(successes: int, total: int) -> Estimate:
     """Return a plain share with Wilson's interval of 95 %, for counts of everything that there is."""
     if total <= 0:
         return NOTHING
+    from scipy import stats  # 60 MB: not before it is asked for
+
     found = stats.binomtest(successes, total).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(successes / total, float(found.low), float(found.high), total, float(total))
 
