@@ -48,7 +48,7 @@ def heat_map(cells: Sequence[Cell], step_s: int, canvas: Canvas) -> Figure | Non
         "tickvals": labels,
         "tickfont": {"color": palette.text, "size": 11},
     }
-    layout["xaxis"] |= {"nticks": 6, "tickangle": 0}
+    layout["xaxis"] |= {"nticks": 5, "tickangle": 0, "tickformat": "%H:%M<br>%d %b"}
     layout["margin"] |= {"l": 128, "t": 4}
     map_ = {
         "type": "heatmap",

@@ -207,7 +207,8 @@ def _goals(counts: Sequence[AlarmCount], text_counts: Sequence[tuple[int, int]],
         rates = {(metric, volume): _rate(counts, metric, volume) for metric in METRICS for volume in volumes}
         worst = max(rates, key=lambda key: rates[key])
         rate = max(rates[worst], _text_rate(text_counts))
-        measured = f"worst {rates[worst]:.2f} ({worst[0]} at {worst[1]:g} calls/h); texts {_text_rate(text_counts):.2f}"
+        texts = f"{_text_rate(text_counts):.2f}" if text_counts else "not measured"
+        measured = f"worst {rates[worst]:.2f} ({worst[0]} at {worst[1]:g} calls/h); texts {texts}"
         wanted = f"≤ {MOST_ALARMS:.0f}"
         goals.append(
             Goal(
