@@ -92,6 +92,10 @@ class Engine:
     ) -> tuple[list[Watched], int]:
         """Look at every rule; one that cannot be read does not hold up the others."""
         watched, failed = [], 0
+        try:
+            self._watcher.prepare([rule for rule in rules if rule.enabled], projects, end)
+        except StoreError as error:
+            _log.warning("Rules are read one by one: %s", error)
         for rule in rules:
             try:
                 watched.append(Watched(rule, rule.group_by, self._look(rule, projects, end, instances)))

@@ -24,6 +24,7 @@ from gnomon_collector.alerts.intervals import Floats, quantile_ranks, z_of
 from gnomon_collector.alerts.model import Absence, BurnRate, Change, Rule, Spike, Threshold
 from gnomon_collector.alerts.states import Look
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.metric_batches import MOST_ASKED, may_share, read_batch
 from gnomon_collector.store.metric_queries import (
     Ask,
     Key,
@@ -88,6 +89,34 @@ class Watcher:
             keys, judged, now = self._judge(rule, ask, end, known)
         return looks(keys, judged, now, set(known))
 
+    def prepare(self, rules: Sequence[Rule], projects: Sequence[str], end: datetime) -> None:
+        """Read what many rules want to know at once, so that each `look` finds it.
+
+        Raises:
+            StoreError: the database does not answer
+        """
+        for (windows, _), asks in self._shared(rules, projects, end).items():
+            for first in range(0, len(asks), MOST_ASKED):
+                batch = asks[first : first + MOST_ASKED]
+                for ask, readings in zip(batch, read_batch(self._store, batch, windows), strict=True):
+                    self._read[_named(ask, windows)] = readings
+
+    def _shared(
+        self, rules: Sequence[Rule], projects: Sequence[str], end: datetime
+    ) -> dict[tuple[tuple[Window, ...], object], list[Ask]]:
+        """Different questions about the same windows and groups, where there is more than one."""
+        self._read, self._read_at = {}, end
+        found: dict[tuple[tuple[Window, ...], object], dict[str, Ask]] = {}
+        for rule in rules:
+            wanted = rule.projects(projects)
+            if not wanted or isinstance(rule.condition, BurnRate):
+                continue
+            ask, windows = ask_for(rule, wanted, self._grid.step_s), tuple(windows_of(rule, end))
+            if may_share(ask, windows):
+                same = found.setdefault((windows, (wanted, ask.group_by)), {})
+                same[_named(ask, windows)] = ask
+        return {key: list(asks.values()) for key, asks in found.items() if len(asks) > 1}
+
     def _judge(
         self, rule: Rule, ask: Ask, end: datetime, known: Collection[Key]
     ) -> tuple[list[Key], Judged, Figures]:
@@ -125,7 +154,7 @@ class Watcher:
         end = windows[0].end
         if self._read_at != end:
             self._read, self._read_at = {}, end
-        name = repr((ask, windows))
+        name = _named(ask, windows)
         if name not in self._read:
             self._read[name] = read_windows(self._store, ask, windows)
         return self._read[name]
@@ -143,6 +172,10 @@ class Watcher:
 
     def _figures(self, rule: Rule, readings: Readings) -> Figures:
         return figures_of(rule.definition, readings, rule.confidence)
+
+
+def _named(ask: Ask, windows: Sequence[Window]) -> str:
+    return repr((ask, tuple(windows)))
 
 
 def ask_for(rule: Rule, projects: tuple[str, ...], step_s: int = 60) -> Ask:

@@ -86,7 +86,7 @@ def read_windows(store: Store, ask: Ask, windows: Sequence[Window]) -> list[Read
     """
     found: list[Readings] = [_NOTHING] * len(windows)
     for is_hourly in (False, True):
-        places = [place for place, one in enumerate(windows) if _is_hourly(one, ask) == is_hourly]
+        places = [place for place, one in enumerate(windows) if is_hourly_window(one, ask) == is_hourly]
         if places:
             chosen = [windows[place] for place in places]
             for place, readings in zip(places, _read(store, ask, chosen, is_hourly), strict=True):
@@ -118,7 +118,7 @@ def read_series(
     for row in store.query(sql, parameters).rows:
         rows.setdefault(tuple(str(cell) for cell in row[1 : 1 + width]), []).append(row)
     return {
-        key: Series([as_time(row[0]) for row in of_group], _readings(of_group, 1, width))
+        key: Series([as_time(row[0]) for row in of_group], readings_of(of_group, 1, width))
         for key, of_group in rows.items()
     }
 
@@ -132,7 +132,7 @@ def windows_query(ask: Ask, windows: Sequence[Window], is_hourly: bool) -> tuple
     )
     groups = ", ".join(("project", *ask.group_by))
     sql = (
-        f"SELECT window, {groups}, {_aggregates(ask)} FROM ({facts})"  # noqa: S608  (allow-listed names)
+        f"SELECT window, {groups}, {aggregates(ask)} FROM ({facts})"  # noqa: S608  (allow-listed names)
         " ARRAY JOIN arrayFilter(i -> time >= {starts:Array(DateTime64(3, 'UTC'))}[i]"
         " AND time < {ends:Array(DateTime64(3, 'UTC'))}[i], range(1, {windows:UInt16} + 1)) AS window"
         f" GROUP BY window, {groups} LIMIT {MOST_GROUPS * len(windows)}"
@@ -163,7 +163,7 @@ def series_query(
         parameters["hours_of_day"] = list(hours_of_day)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     sql = (
-        f"SELECT ends_at, {', '.join(columns)}, {_aggregates(ask)} FROM (SELECT *,"  # noqa: S608
+        f"SELECT ends_at, {', '.join(columns)}, {aggregates(ask)} FROM (SELECT *,"  # noqa: S608
         " toUnixTimestamp(time) AS second FROM (" + facts + f"){where})"
         " ARRAY JOIN arrayMap(i -> toDateTime((intDiv(second, {step_s:UInt32}) + i) * {step_s:UInt32}, 'UTC'),"
         " range(1, {windows:UInt32} + 1)) AS ends_at"
@@ -178,10 +178,11 @@ def _read(store: Store, ask: Ask, windows: Sequence[Window], is_hourly: bool) ->
     rows: list[list[tuple[object, ...]]] = [[] for _ in windows]
     for row in store.query(*windows_query(ask, windows, is_hourly)).rows:
         rows[int(str(row[0])) - 1].append(row)
-    return [_readings(of_window, 1, 1 + len(ask.group_by)) for of_window in rows]
+    return [readings_of(of_window, 1, 1 + len(ask.group_by)) for of_window in rows]
 
 
-def _is_hourly(window: Window, ask: Ask) -> bool:
+def is_hourly_window(window: Window, ask: Ask) -> bool:
+    """Return whether a window is read from the hourly rollup."""
     return ask.source == "rollup" and window.seconds >= _HOURLY_FROM_S
 
 
@@ -189,7 +190,8 @@ def _floor_hour(time: datetime) -> datetime:
     return time.replace(minute=0, second=0, microsecond=0)
 
 
-def _readings(rows: Sequence[tuple[object, ...]], first: int, width: int) -> Readings:
+def readings_of(rows: Sequence[tuple[object, ...]], first: int, width: int) -> Readings:
+    """Return rows whose cells are the key, from the one at `first` on, and then the four numbers."""
     keys = [tuple(str(cell) for cell in row[first : first + width]) for row in rows]
     numbers = np.array([row[first + width :] for row in rows], dtype=np.float64).reshape(-1, 4)
     return Readings(keys, numbers[:, 0], numbers[:, 1], numbers[:, 2], numbers[:, 3])
@@ -208,22 +210,31 @@ def _taken(values: Floats, rows: npt.NDArray[np.int64]) -> Floats:
 # --- aggregates ---------------------------------------------------------------------------------
 
 
-def _aggregates(ask: Ask) -> str:
-    """SQL of the four numbers of a window."""
+def aggregates(ask: Ask, only: str = "") -> str:
+    """Return SQL of the four numbers of a window: first, second, low, high.
+
+    Args:
+        only: SQL of which rows count, where it is not all
+    """
     form, source = metric(ask.metric).form, ask.source
-    count = "count()" if source in ("scores", "drift", "queue") else "sum(calls)"
+    count = "count()" if source in ("scores", "drift", "queue") else _sum("calls", only)
     nothing = "nan, nan"
     if ask.slower_than_ms is not None:
-        return f"toFloat64(sum({_slower(ask.slower_than_ms, source)})), toFloat64(sum(calls)), {nothing}"
+        slower = _sum(_slower(ask.slower_than_ms, source), only)
+        return f"toFloat64({slower}), toFloat64({_sum('calls', only)}), {nothing}"
     match form:
         case Sum(expression):
-            return f"toFloat64(sum({expression})), toFloat64({count}), {nothing}"
+            return f"toFloat64({_sum(expression, only)}), toFloat64({count}), {nothing}"
         case Rate(numerator, denominator) | Mean(numerator, denominator):
-            return f"toFloat64(sum({numerator})), toFloat64(sum({denominator})), {nothing}"
+            return f"toFloat64({_sum(numerator, only)}), toFloat64({_sum(denominator, only)}), {nothing}"
         case Highest(expression):
             return f"toFloat64(max({expression})), toFloat64({count}), {nothing}"
         case Quantile(q, buckets, expression):
-            return _quantile(q, _summed(source, buckets, expression), ask.ranks)
+            return _quantile(q, _summed(source, buckets, expression, only), ask.ranks)
+
+
+def _sum(expression: str, only: str) -> str:
+    return f"sumIf({expression}, {only})" if only else f"sum({expression})"
 
 
 def _quantile(q: float, summed: str, ranks: tuple[str, str] | None) -> str:
@@ -232,9 +243,9 @@ def _quantile(q: float, summed: str, ranks: tuple[str, str] | None) -> str:
     return f"ifNull({value}, nan), toFloat64(arraySum({summed})), ifNull({low}, nan), ifNull({high}, nan)"
 
 
-def _summed(source: Source, buckets: str, expression: str) -> str:
+def _summed(source: Source, buckets: str, expression: str, only: str) -> str:
     if source == "rollup":
-        return f"sumForEach({buckets})"
+        return f"sumForEachIf({buckets}, {only})" if only else f"sumForEach({buckets})"
     bucket = f"toUInt8(least({BUCKETS}, greatest(1, 1 + floor({BUCKETS_PER_OCTAVE} * log2(greatest({expression}, 1e-6))))))"
     counted = f"sumMapIf([{bucket}], [1], {expression} > 0)"
     return f"arrayMap(i -> {counted}.2[indexOf({counted}.1, i)], range(1, {BUCKETS + 1}))"
