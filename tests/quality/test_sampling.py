@@ -123,3 +123,24 @@ def test_only_answers_are_drawn(store: Store) -> None:
     )
     plan(store, sample())
     assert {trace for trace, _, _ in tasks(store)} == {f"{7:032x}"}
+
+
+def test_what_drifts_now_is_drawn_more(store: Store) -> None:
+    from gnomon_collector.quality.planner import drifting_strata
+    from gnomon_collector.store import drift_results
+    from gnomon_collector.store.drift_results import DriftResult
+    from gnomon_collector.store.drift_windows import DimensionSet, Windows
+
+    hour = NOW.replace(minute=0, second=0)
+    windows = Windows(hour - timedelta(days=7), hour - timedelta(days=1), hour - timedelta(hours=1), hour)
+    drifts = DriftResult(
+        DimensionSet(service_name="mail"), "input_length", windows, "psi", 0.5, 0.2, 2.5, "drift", 1000, 1000
+    )
+    whole = DriftResult(DimensionSet(), "input_length", windows, "psi", 0.5, 0.2, 2.5, "drift", 1000, 1000)
+    drift_results.write(store, "shop", [drifts, whole], 1)
+    found = drifting_strata(store, "shop", hour + timedelta(minutes=30))
+    assert [stratum.where for stratum in found] == [{"service": "mail"}]
+    insert(store, *(answered(number, service_name=("mail", "web")[number % 2]) for number in range(40)))
+    plan(store, sample(0.0, drifting=[Stratum({"service": "mail"}, 1.0)]))
+    assert {row[0] for row in tasks(store, "service_name, trace_id, evaluator")} == {"mail"}
+    assert len(tasks(store)) == 40

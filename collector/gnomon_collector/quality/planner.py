@@ -12,7 +12,7 @@ from gnomon_collector.quality.costs import JudgePrice, likely_tokens
 from gnomon_collector.quality.evaluators import Evaluator, evaluator_version
 from gnomon_collector.quality.policy import JUDGE_PROJECT, JudgePolicy, PolicyTable
 from gnomon_collector.quality.prompts import LONGEST_PART_CHARS, Case, judge_messages
-from gnomon_collector.store import judge_inputs, judge_queue, judge_sampling
+from gnomon_collector.store import drift_results, judge_inputs, judge_queue, judge_sampling
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_sampling import Sample, Stratum, Unit
 from gnomon_collector.store.queries import filters
@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 SETTLE: Final = timedelta(seconds=10)
 """The spans of a trace come in several requests; the judge needs what was retrieved too."""
+_DRIFTS_FOR: Final = timedelta(hours=3)
 _USUAL_ANSWER_TOKENS: Final = 150
 _BYTES_PER_CHARACTER: Final = 1.3
 
@@ -66,12 +67,8 @@ def plan_online(
     evaluators: Mapping[str, Evaluator],
     judge_model: str,
     now: datetime,
-    drifting: Mapping[str, Sequence[Stratum]] | None = None,
 ) -> None:
     """Draw from what came in since the last time, in each project that has a policy.
-
-    Args:
-        drifting: what drifts now, by project, for policies that boost it
 
     Raises:
         StoreError: the database does not work; nothing is lost, the next time begins where this one did
@@ -79,8 +76,30 @@ def plan_online(
     for project in filters.projects(store):
         if project == JUDGE_PROJECT:
             continue
-        for table in policy.policies_of(project):
-            _plan_one(store, project, table, evaluators, judge_model, now, (drifting or {}).get(project, ()))
+        tables = policy.policies_of(project)
+        is_boosted = any(table.boost.drifting > 0 for table in tables)
+        drifting = drifting_strata(store, project, now) if is_boosted else ()
+        for table in tables:
+            _plan_one(store, project, table, evaluators, judge_model, now, drifting)
+
+
+def drifting_strata(store: Store, project: str, now: datetime) -> list[Stratum]:
+    """Return the services, models and prompts that drift now; their rate is up to the policy."""
+    states = drift_results.set_states(store, project, now - _DRIFTS_FOR, now)
+    strata = []
+    for state in states:
+        found = state.dimension_set
+        where = {
+            "service": found.service_name,
+            "model": found.model,
+            "prompt": found.prompt_name,
+            "prompt_version": found.prompt_version,
+        }
+        named = {key: value for key, value in where.items() if value}
+        # The whole project drifts: that tells nothing apart.
+        if state.drifting and named:
+            strata.append(Stratum(named, 0.0))
+    return strata
 
 
 def _plan_one(
