@@ -6,6 +6,7 @@ from typing import Any
 
 from gnomon_collector.alerts.preview import GroupPreview, Preview
 from gnomon_collector.alerts.wording import shown
+from gnomon_collector.store.alerts import Incident
 from gnomon_dashboard.figures import Canvas, Figure, base_layout, faint, line, naive_time, short_name
 from gnomon_schemas.metrics import Unit
 
@@ -61,16 +62,18 @@ def incident_figure(
     return {"data": traces, "layout": layout}
 
 
-def firing_shapes(spans: Sequence[tuple[datetime, datetime | None]], canvas: Canvas) -> list[dict[str, Any]]:
-    """Return bands that mark firings on any chart over time."""
-    window = canvas.window
-    return [
+def with_firings(figure: Figure, incidents: Sequence[Incident], canvas: Canvas) -> Figure:
+    """Return a figure over time with a band where alerts fired."""
+    window, colour = canvas.window, faint(canvas.palette.bad)
+    bands = [
         _shade(
-            max(began, window.start), min(ended or window.end, window.end), faint(canvas.palette.bad), canvas
+            max(one.fired_at, window.start), min(one.resolved_at or window.end, window.end), colour, canvas
         )
-        for began, ended in spans
-        if began < window.end and (ended is None or ended > window.start)
+        for one in incidents
+        if one.fired_at < window.end and (one.resolved_at is None or one.resolved_at > window.start)
     ]
+    layout = figure["layout"]
+    return {**figure, "layout": layout | {"shapes": [*layout.get("shapes", []), *bands]}}
 
 
 def _values(group: GroupPreview, colour: str, canvas: Canvas, unit: Unit) -> Figure:

@@ -21,7 +21,11 @@ from gnomon_collector.alerts.rulebook import published
 from gnomon_collector.alerts.watch import Grid
 from gnomon_collector.store.alerts import AlertRecords
 from gnomon_collector.store.budgets import CONFIG_DOCUMENT, save_document
+from gnomon_collector.store.queries.filters import Window
+from gnomon_dashboard.alert_figures import with_firings
 from gnomon_dashboard.app import create_dashboard
+from gnomon_dashboard.figures import Canvas, blank
+from gnomon_dashboard.theme import palette
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -143,3 +147,12 @@ def test_what_cannot_be_saved_is_explained(url: str, path: str, body: dict[str, 
 def test_another_site_cannot_write(url: str) -> None:
     body = {"project": PROJECT, "matchers": "a=b"}
     assert httpx.post(f"{url}/api/alerts/silences", json=body).status_code == 403
+
+
+def test_firings_are_bands_on_the_overview(failing: Store) -> None:
+    now = datetime.now(UTC)
+    palette_canvas = Canvas(palette("light"), UTC, Window(now - timedelta(hours=1), now, 60))
+    incidents = AlertRecords(failing).incidents(PROJECT, since=now - timedelta(hours=1))
+    figure = with_firings(blank(), incidents, palette_canvas)
+    assert [shape["type"] for shape in figure["layout"]["shapes"]] == ["rect"] * len(incidents)
+    assert incidents

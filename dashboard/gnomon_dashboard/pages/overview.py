@@ -7,10 +7,11 @@ from typing import Any, Final, TypeVar
 from dash import Dash, Input, Output, ctx, html
 
 from gnomon_collector.errors import StoreError
+from gnomon_collector.store.alerts import AlertRecords, Incident
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries import filters, glance, overview
 from gnomon_collector.store.queries.filters import Scope, Window
-from gnomon_dashboard import figures, ids, links
+from gnomon_dashboard import alert_figures, figures, ids, links
 from gnomon_dashboard.components import empty, outcomes, panels, tiles
 from gnomon_dashboard.context import Context, View, resolve
 from gnomon_dashboard.pages import glance_panel, panel
@@ -233,9 +234,23 @@ def outcome_panel(store: Store, view: View) -> tuple[Any, ...]:
 
 
 def _marked(figure: figures.Figure, store: Store, view: View) -> figures.Figure:
-    """The figure with a line where a release or a prompt version was first seen."""
+    """The figure with a line where a release or a prompt version was first seen, and where alerts fired."""
     found = _asked(glance.markers, store, view)
-    return figure if isinstance(found, str) else figures.with_markers(figure, found, view.canvas)
+    marked = figure if isinstance(found, str) else figures.with_markers(figure, found, view.canvas)
+    fired = _asked(_firings, store, view)
+    return marked if isinstance(fired, str) else alert_figures.with_firings(marked, fired, view.canvas)
+
+
+def _firings(store: Store, scope: Scope, window: Window) -> list[Incident]:
+    """The alerts of a window about services; those about single users say little of the whole."""
+    found = AlertRecords(store).incidents(scope.project, since=window.start)
+    services = (*scope.services, "")
+    return [
+        one
+        for one in found
+        if "user_id" not in one.labels
+        and (not scope.services or one.labels.get("service_name", "") in services)
+    ]
 
 
 def _asked(ask: Callable[[Store, Scope, Window], Answer], store: Store, view: View) -> Answer | str:
