@@ -181,13 +181,8 @@ class Flusher:
         self._price(batch, report)
         # Before the duplicates: which of two views counts hangs on what each has.
         enriched = follow_up_spans(self._store, batch, (parcel.body for parcel in parcels))
-        return enriched | {
-            (project, minute)
-            for project in duplicate_marks.projects_to_mark(
-                self._store, batch, self._scopes.seen_twice(report)
-            )
-            for minute in duplicate_marks.mark_duplicates(self._store, batch, project)
-        }
+        related = duplicate_marks.projects_to_mark(self._store, batch, self._scopes.seen_twice(report))
+        return enriched | duplicate_marks.mark_duplicates(self._store, batch, related)
 
     def _insert(self, envelopes: bytes) -> None:
         """Insert, but not beside an insert whose answer never came: both would write the same spans."""

@@ -128,11 +128,8 @@ class SignalWriter:
     def _mark_again(self, enriched: Batch) -> set[datetime]:
         """Sort out duplicates anew: of two views of a call, the one that has got its content now counts."""
         report = ingest.report_batch(self._store, enriched)
-        return {
-            minute
-            for project in self._scopes.seen_twice(report)
-            for minute in mark_duplicates(self._store, enriched, project)
-        }
+        seen_twice = self._scopes.seen_twice(report)
+        return {minute for _, minute in mark_duplicates(self._store, enriched, seen_twice)}
 
     def _write_metrics(self, project: str, requests: Sequence[ReceivedRequest]) -> None:
         points = [

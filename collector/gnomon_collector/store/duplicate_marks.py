@@ -48,26 +48,26 @@ _LONG_CALLS: Final = f"""
 SELECT toUnixTimestamp64Nano(start_time) AS start_ns, start_ns + duration_ns AS end_ns,
     {RECEIVED_WITH} AS is_of_batch
 FROM spans
-WHERE project = {{project:String}} AND {_IS_CALL} AND duration_ns >= {_LONG_CALL_S} * 1000000000
+WHERE project IN {{projects:Array(String)}} AND {_IS_CALL} AND duration_ns >= {_LONG_CALL_S} * 1000000000
     AND start_time BETWEEN {{earliest:DateTime('UTC')}} AND {{latest:DateTime('UTC')}}
 ORDER BY is_of_batch DESC, duration_ns DESC
-LIMIT {_MOST_LONG_CALLS}
+LIMIT {_MOST_LONG_CALLS} BY project
 """  # noqa: S608
 
 _AROUND: Final = f"""\
 FROM spans
-    WHERE project = {{project:String}} AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}}
-        AND {_IS_CALL}"""
+    WHERE project IN {{projects:Array(String)}}
+        AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}} AND {_IS_CALL}"""
 
-_CALL: Final = "cityHash64(trace_id, span_id)"
-# Two calls with a key in common may be one: the trace, the response, and what both used where one of several
+_CALL: Final = "cityHash64(project, trace_id, span_id)"
+# Two calls of a project with a key in common may be one: the trace, the response, and what both used where one of several
 # instrumentations gives no response. Of Logfire's streams see `_stream_ends`.
 _KEYS: Final = """[
-        ('trace', cityHash64(trace_id)),
-        ('response', if(response_id = '', 0, cityHash64(response_id))),
-        ('usage', cityHash64(kind, ifNull(input_tokens, 0), ifNull(output_tokens, 0))),
+        ('trace', cityHash64(project, trace_id)),
+        ('response', if(response_id = '', 0, cityHash64(project, response_id))),
+        ('usage', cityHash64(project, kind, ifNull(input_tokens, 0), ifNull(output_tokens, 0))),
         ('stream', if(response_id = '' AND parent_span_id = '' AND startsWith(scope_name, 'logfire'),
-            cityHash64(scope_name, input_text), 0))]"""
+            cityHash64(project, scope_name, input_text), 0))]"""
 
 
 def _links(start: str) -> str:
@@ -126,16 +126,16 @@ SELECT project, trace_id, span_id, parent_span_id, scope_name, response_id,
 _SPANS_BETWEEN: Final = f"""
 SELECT project, concat(trace_id, ':', span_id), concat(trace_id, ':', parent_span_id)
 FROM spans
-WHERE project = {{project:String}} AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}}
-    AND NOT {_IS_CALL} AND parent_span_id != '' AND trace_id IN {{traces:Array(String)}}
+WHERE project IN {{projects:Array(String)}}
+    AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}} AND NOT {_IS_CALL} AND parent_span_id != '' AND trace_id IN {{traces:Array(String)}}
 """  # noqa: S608
 
 _SET_DUPLICATES: Final = """
 UPDATE spans
-SET duplicate_of = transform(concat(trace_id, ':', span_id),
+SET duplicate_of = transform(concat(project, ' ', trace_id, ':', span_id),
     {keys:Array(String)}, {winners:Array(String)}, duplicate_of)
-WHERE project = {project:String} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
-    AND concat(trace_id, ':', span_id) IN {keys:Array(String)}
+WHERE project IN {projects:Array(String)} AND toStartOfMinute(start_time) IN {minutes:Array(DateTime('UTC'))}
+    AND concat(project, ' ', trace_id, ':', span_id) IN {keys:Array(String)}
 """
 _UPDATE_SETTINGS: Final[Mapping[str, object]] = {"enable_lightweight_update": 1}
 
@@ -201,43 +201,46 @@ def _reach(batch: Batch) -> dict[str, object]:
     }
 
 
-def mark_duplicates(store: Store, batch: Batch, project: str) -> set[datetime]:
-    """Set `duplicate_of` on the calls of a project that a batch made, or that made the batch's, duplicates.
+def mark_duplicates(store: Store, batch: Batch, projects: Sequence[str]) -> set[tuple[str, datetime]]:
+    """Set `duplicate_of` on the calls of some projects that a batch made, or that made the batch's, duplicates.
 
     Returns:
-        The minutes (UTC) of all the calls looked at, some of which may not be the batch's own. Not only of those
+        Project and minute (UTC) of all the calls looked at, some of which may not be the batch's own. Not only of those
         that changed: a run that was cut off may have changed them already.
     """
-    minutes = _minutes_to_look_at(store, batch, project)
-    steps = _steps_from_batch(store, batch, project, minutes)
-    rows = _rows(store, project, minutes, steps)
+    if not projects:
+        return set()
+    minutes = _minutes_to_look_at(store, batch, projects)
+    steps = _steps_from_batch(store, batch, projects, minutes)
+    rows = _rows(store, projects, minutes, steps)
     calls = [_call(row) for row in rows]
     may_change = {
-        call.key
+        (call.project, call.key)
         for call, row in zip(calls, rows, strict=True)
         if steps[cast(int, row[-1])] <= _STEPS_THAT_CHANGE
     }
-    parents = _parents_between(store, project, minutes, calls)
+    parents = _parents_between(store, projects, minutes, calls)
     changed = sorted(
-        (key, winner) for (_, key), winner in changed_duplicates(calls, parents).items() if key in may_change
+        (" ".join(key), winner)
+        for key, winner in changed_duplicates(calls, parents).items()
+        if key in may_change
     )
+    scope: dict[str, object] = {"projects": list(projects), "minutes": minutes}
     for start in range(0, len(changed), _KEYS_PER_UPDATE):
         chunk = changed[start : start + _KEYS_PER_UPDATE]
         keys = {"keys": [key for key, _ in chunk], "winners": [winner for _, winner in chunk]}
-        store.command(
-            _SET_DUPLICATES, {"project": project, "minutes": minutes, **keys}, settings=_UPDATE_SETTINGS
-        )
-    return {_minute(call.start_ns) for call in calls}
+        store.command(_SET_DUPLICATES, {**scope, **keys}, settings=_UPDATE_SETTINGS)
+    return {(call.project, _minute(call.start_ns)) for call in calls}
 
 
 def _steps_from_batch(
-    store: Store, batch: Batch, project: str, minutes: Sequence[datetime]
+    store: Store, batch: Batch, projects: Sequence[str], minutes: Sequence[datetime]
 ) -> dict[int, int]:
     """Return the calls that may be related to those of a batch, and over how many others: `_STEPS` at most.
 
     Those of the batch are one step away themselves, which does no harm.
     """
-    scope: dict[str, object] = {"project": project, "minutes": list(minutes)}
+    scope: dict[str, object] = {"projects": list(projects), "minutes": list(minutes)}
     links = store.query(_LINKS_OF_BATCH, {**scope, **received_between(batch)}).rows
     steps: dict[int, int] = {}
     for step in range(1, _STEPS + 1):
@@ -251,19 +254,20 @@ def _steps_from_batch(
 
 
 def _rows(
-    store: Store, project: str, minutes: Sequence[datetime], calls: Collection[int]
+    store: Store, projects: Sequence[str], minutes: Sequence[datetime], calls: Collection[int]
 ) -> list[tuple[object, ...]]:
     listed = sorted(calls)
+    scope: dict[str, object] = {"projects": list(projects), "minutes": list(minutes)}
     found: list[tuple[object, ...]] = []
     for start in range(0, len(listed), _CALLS_PER_QUERY):
         chunk = listed[start : start + _CALLS_PER_QUERY]
-        found += store.query(_CALLS, {"project": project, "minutes": list(minutes), "calls": chunk}).rows
+        found += store.query(_CALLS, {**scope, "calls": chunk}).rows
     return found
 
 
-def _minutes_to_look_at(store: Store, batch: Batch, project: str) -> list[datetime]:
+def _minutes_to_look_at(store: Store, batch: Batch, projects: Sequence[str]) -> list[datetime]:
     """Return the batch's minutes, their neighbours, and what long calls reach from there or into there."""
-    parameters = {"project": project, **_reach(batch), **received_between(batch)}
+    parameters = {"projects": list(projects), **_reach(batch), **received_between(batch)}
     found = [_long_call(row) for row in store.query(_LONG_CALLS, parameters).rows]
     own = set(batch.minutes)
     reached: set[datetime] = set()
@@ -282,14 +286,14 @@ def _long_call(row: Sequence[object]) -> _LongCall:
 
 
 def _parents_between(
-    store: Store, project: str, minutes: Minutes, calls: Sequence[Call]
+    store: Store, projects: Sequence[str], minutes: Minutes, calls: Sequence[Call]
 ) -> dict[tuple[str, str], str]:
     """Return the parents of the spans that are not calls, in traces of several calls."""
     traces = Counter(call.key.partition(":")[0] for call in calls)
     several = sorted(trace for trace, count in traces.items() if count > 1)
     if not several:
         return {}
-    parameters: dict[str, object] = {"project": project, "minutes": minutes, "traces": several}
+    parameters: dict[str, object] = {"projects": list(projects), "minutes": minutes, "traces": several}
     rows = store.query(_SPANS_BETWEEN, parameters).rows
     return {(str(owner), str(key)): str(parent) for owner, key, parent in rows}
 
