@@ -15,7 +15,7 @@ from gnomon_collector.errors import BadRequest
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.metric_queries import Ask, Key, Series, Window, largest_groups, read_series
 
-MOST_GROUPS = 12
+MOST_GROUPS = 8
 """Only the largest label sets are tried; a preview says how many there are."""
 
 _LONGEST_STEP_S = 300
