@@ -60,13 +60,13 @@ def fast_sums(value: Floats, probability: Floats, conversation: NDArray[np.int64
 @pytest.mark.parametrize(
     ("mean", "answers", "boosted", "rate", "turns", "middle"),
     [
-        pytest.param(0.9, 20_000, 1.0, 0.02, 1, False, marks=pytest.mark.slow),
+        (0.9, 20_000, 1.0, 0.02, 1, False),
         (0.95, 4_000, 1.0, 0.05, 1, False),
-        pytest.param(0.8, 3_000, 1.0, 0.1, 1, False, marks=pytest.mark.slow),
+        (0.8, 3_000, 1.0, 0.1, 1, False),
         (0.7, 6_000, 0.5, 0.05, 3, False),
-        pytest.param(0.9, 5_000, 0.5, 0.1, 4, True, marks=pytest.mark.slow),
+        (0.9, 5_000, 0.5, 0.1, 4, True),
         (0.5, 1_000, 0.2, 0.2, 1, False),
-        pytest.param(0.97, 20_000, 1.0, 0.02, 2, False, marks=pytest.mark.slow),
+        (0.97, 20_000, 1.0, 0.02, 2, False),
     ],
 )
 def test_the_interval_holds_the_truth_in_95_of_100_worlds(
@@ -86,7 +86,6 @@ def test_the_interval_holds_the_truth_in_95_of_100_worlds(
         assert np.mean(naive) < truth - 0.02, "the mean of whatever was looked at is biased"
 
 
-@pytest.mark.slow
 def test_the_difference_of_two_holds_too() -> None:
     covered = 0
     for seed in range(WORLDS):

@@ -17,7 +17,15 @@ from gnomon_collector.quality.evaluators import (
     parse_rubric,
 )
 from gnomon_collector.quality.golden import attacked, golden_cases, injections
-from gnomon_collector.quality.prompts import Case, Document, bounded, fenced, judge_messages, verdict_schema
+from gnomon_collector.quality.prompts import (
+    Case,
+    Document,
+    bounded,
+    fenced,
+    judge_messages,
+    system_text,
+    verdict_schema,
+)
 from gnomon_collector.quality.verdicts import MalformedVerdictError, parse_verdict
 
 EVALUATORS = built_in()
@@ -72,7 +80,7 @@ def test_attacks_stay_inside_the_data(name: str) -> None:
         case = attacked(golden.case, text)
         system, user = (message["content"] for message in judge_messages(evaluator, case))
         head, data, tail = _cut(user)
-        assert text not in system and head and tail.startswith("\n\nJudge it by the rubric")
+        assert system == system_text(evaluator) and head and tail.startswith("\n\nJudge it by the rubric")
         shown = json.loads(data)
         assert [shown[part] for part in evaluator.inputs if part in shown and part != "documents"] == [
             getattr(case, part) for part in evaluator.inputs if getattr(case, part) and part != "documents"
