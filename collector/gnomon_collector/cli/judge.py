@@ -3,90 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 import click
 
 from gnomon_collector.cli import judge_tables
+from gnomon_collector.cli.judge_options import (
+    EXIT_BELOW,
+    Moment,
+    as_json,
+    fail_under,
+    in_project,
+    in_time,
+    of_evaluators,
+    what,
+)
 from gnomon_collector.cli.options import data_option, settings_of
 from gnomon_collector.cli.reach import Json, reach
 
-EXIT_BELOW = 3
-_UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _GROUPS = ("service", "environment", "model", "prompt", "prompt_version", "language", "company", "policy")
-
-_Function = TypeVar("_Function", bound=Callable[..., object])
-
-
-class Moment(click.ParamType[datetime]):
-    """A time: ``7d`` ago, ``now``, or ISO 8601 (UTC when it says no zone)."""
-
-    name = "TIME"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        text = str(value)
-        ago = re.fullmatch(r"(\d+(?:\.\d+)?)([mhdw])", text)
-        if text == "now" or ago:
-            seconds = float(ago.group(1)) * _UNITS[ago.group(2)] if ago else 0.0
-            return datetime.now(UTC) - timedelta(seconds=seconds)
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail(f"{text!r} is no time: 30m, 24h, 7d, now, or 2026-11-23T10:00.", param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _in_project(command: _Function) -> _Function:
-    return click.option("--project", required=True, help="Project to look at.")(command)
-
-
-def _in_time(command: _Function) -> _Function:
-    since = click.option(
-        "--since", type=Moment(), default="7d", show_default=True, help="From: 24h, 7d, or ISO 8601 (UTC)."
-    )
-    until = click.option("--until", type=Moment(), default="now", show_default=True, help="To, likewise.")
-    return since(until(command))
-
-
-def _of_evaluators(command: _Function) -> _Function:
-    return click.option(
-        "-e", "--evaluator", "evaluators", multiple=True, help="Only this one; may be given several times."
-    )(command)
-
-
-def _what(command: _Function) -> _Function:
-    unit = click.option(
-        "--unit",
-        type=click.Choice(("span", "trace", "session")),
-        default="span",
-        show_default=True,
-        help="Judge single calls, whole traces, or whole conversations.",
-    )
-    rate = click.option(
-        "--rate",
-        type=click.FloatRange(0, 1, min_open=True),
-        default=1.0,
-        show_default=True,
-        help="Share to draw.",
-    )
-    return unit(rate(command))
-
-
-def _as_json(command: _Function) -> _Function:
-    return click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")(command)
-
-
-def _fail_under(command: _Function) -> _Function:
-    return click.option(
-        "--fail-under",
-        type=click.FloatRange(0, 1),
-        help=f"Exit code {EXIT_BELOW} when the mean of an evaluator is lower, or nothing was judged; for CI.",
-    )(command)
 
 
 @click.group()
@@ -128,7 +64,7 @@ def _label(label: Mapping[str, Json]) -> str:
 
 @judge.command()
 @click.option("--project", default="", help="Only this project.")
-@_as_json
+@as_json
 @data_option
 def status(project: str, as_json: bool) -> None:
     """Show the queue, its lag, failures with their reasons, and what today's budget has left."""
@@ -141,11 +77,11 @@ def status(project: str, as_json: bool) -> None:
 
 
 @judge.command()
-@_in_project
-@_in_time
-@_of_evaluators
-@_what
-@_as_json
+@in_project
+@in_time
+@of_evaluators
+@what
+@as_json
 @data_option
 def estimate(
     project: str, since: datetime, until: datetime, evaluators: Sequence[str], unit: str, rate: float,
@@ -175,10 +111,10 @@ def estimate(
 
 
 @judge.command()
-@_in_project
-@_in_time
-@_of_evaluators
-@_what
+@in_project
+@in_time
+@of_evaluators
+@what
 @data_option
 def backfill(
     project: str, since: datetime, until: datetime, evaluators: Sequence[str], unit: str, rate: float
@@ -194,11 +130,11 @@ def backfill(
 
 
 @judge.command()
-@_in_project
-@_in_time
-@_of_evaluators
+@in_project
+@in_time
+@of_evaluators
 @click.option("--most-s", type=float, default=600.0, show_default=True, help="Stop after so many seconds.")
-@_fail_under
+@fail_under
 @data_option
 def run(
     project: str, since: datetime, until: datetime, evaluators: Sequence[str], most_s: float,
@@ -232,15 +168,15 @@ def run(
 
 
 @judge.command()
-@_in_project
-@_in_time
-@_of_evaluators
+@in_project
+@in_time
+@of_evaluators
 @click.option(
     "--by", type=click.Choice(_GROUPS), help="One row for each; differences are against all others."
 )
 @click.option("--change", "before", is_flag=True, help="Compare with the time of the same length before.")
-@_as_json
-@_fail_under
+@as_json
+@fail_under
 @data_option
 def scores(
     project: str, since: datetime, until: datetime, evaluators: Sequence[str], by: str | None, before: bool,
@@ -270,10 +206,10 @@ def scores(
 
 
 @judge.command()
-@_in_project
+@in_project
 @click.option("-e", "--evaluator", required=True, help="The evaluator to compare with people.")
 @click.option("--since", type=Moment(), default="90d", show_default=True, help="Labels from then on.")
-@_as_json
+@as_json
 @data_option
 def calibrate(project: str, evaluator: str, since: datetime, as_json: bool) -> None:
     """Compare the judge with what people labelled: Cohen's kappa, confusion, and the best threshold.
@@ -290,9 +226,9 @@ def calibrate(project: str, evaluator: str, since: datetime, as_json: bool) -> N
 
 
 @judge.command()
-@_of_evaluators
+@of_evaluators
 @click.option("--injections", is_flag=True, help="Attack each case too, and see whether the judge is moved.")
-@_as_json
+@as_json
 @click.option("--fail-under", type=click.FloatRange(0, 1), help="Exit code 3 when an accuracy is lower.")
 @data_option
 def golden(evaluators: Sequence[str], injections: bool, as_json: bool, fail_under: float | None) -> None:
@@ -316,13 +252,13 @@ def golden(evaluators: Sequence[str], injections: bool, as_json: bool, fail_unde
 
 
 @judge.command()
-@_in_project
+@in_project
 @click.option("--prompt", required=True, help="Name of the prompt.")
 @click.option("--first", required=True, metavar="VERSION", help="The version that is there.")
 @click.option("--second", required=True, metavar="VERSION", help="The version that challenges it.")
-@_in_time
+@in_time
 @click.option("--limit", type=click.IntRange(1, 5_000), default=100, show_default=True, help="Most pairs.")
-@_as_json
+@as_json
 @data_option
 def compare(
     project: str, prompt: str, first: str, second: str, since: datetime, until: datetime, limit: int,
@@ -342,8 +278,9 @@ def compare(
         return
     share = found["share"]
     click.echo(
-        f"{second} won {found['wins']}, tied {found['ties']} (of these {found['disagreed']} by disagreement of"
-        f" the two orders), lost {found['losses']}; {found['failed']} without a verdict; ${found['cost_usd']:.4f}"
+        f"{second} won {found['wins']}, tied {found['ties']}, lost {found['losses']};"
+        f" {found['disagreed']} of the ties by disagreement of the two orders,"
+        f" {found['failed']} without a verdict; ${found['cost_usd']:.4f}"
     )
     click.echo(
         f"Share for {second}: {judge_tables.mean(share)} ({share['low']:.3f} to {share['high']:.3f});"
@@ -370,7 +307,7 @@ def resume() -> None:
 
 
 @judge.command()
-@_in_project
+@in_project
 @data_option
 def retry(project: str) -> None:
     """Queue again what failed for good, and what was skipped because a day's budget was used up."""

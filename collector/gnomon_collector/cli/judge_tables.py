@@ -34,8 +34,9 @@ def show_status(found: Mapping[str, Json]) -> None:
         )
     for project in found["projects"]:
         click.echo(
-            f"\n{project['project']}: today ${project['spent_today_usd']:.4f} of"
-            f" ${project['budget_usd']:.2f}, {project['calls_today']:,} of {project['budget_calls']:,} calls (UTC day)"
+            f"\n{project['project']}: today ${project['spent_today_usd']:.4f}"
+            f" of ${project['budget_usd']:.2f}, {project['calls_today']:,}"
+            f" of {project['budget_calls']:,} calls (UTC day)"
         )
         rows = [_queue_row(one) for one in project["queue"]]
         titles = ("evaluator", "waiting", "judged", "failed", "skipped", "over budget", "lag", "reasons")
