@@ -15,6 +15,7 @@ from gnomon._settings import SETTINGS as SDK_SETTINGS
 from gnomon_collector.ingest.flusher import FlushStats
 from gnomon_collector.ingest.inbox import Inbox
 from gnomon_collector.ingest.metrics import IngestMetrics
+from gnomon_collector.jobs import JobStatus
 from gnomon_collector.settings import Settings, environment_variable
 from gnomon_collector.store.access import SCOPES
 
@@ -128,6 +129,7 @@ def test_every_metric_is_documented_with_its_type_and_labels(tmp_path: Path) -> 
     try:
         metrics = IngestMetrics(inbox, FlushStats())
         metrics.requests.labels("/v1/traces", 200).inc()
+        metrics.watch_jobs(lambda: [JobStatus("alerts", 10.0)])
         text = metrics.text().decode()
     finally:
         inbox.close()

@@ -227,6 +227,7 @@ def test(channel: str) -> None:
 
 @alerts.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@data_option
 def check(file: Path) -> None:
     """Read an alerts FILE and say what is wrong with it; for a test before it is merged."""
     from gnomon_collector.alerts.config import read_config
