@@ -138,7 +138,7 @@ def _notify(letter: Letter) -> Result:
             "failed", "This channel is not encrypted: use its secure form, or set GNOMON_ALERT_ALLOW_HTTP."
         )
     kind = apprise.NotifyType.FAILURE if letter.is_bad_news else apprise.NotifyType.SUCCESS
-    wants_html = service.notify_format == apprise.NotifyFormat.HTML
+    wants_html = apprise.NotifyFormat.HTML in _formats(service.notify_format)
     body = letter.html if wants_html else letter.text
     body_format = apprise.NotifyFormat.HTML if wants_html else apprise.NotifyFormat.TEXT
     with tempfile.TemporaryDirectory() as folder:
@@ -149,6 +149,11 @@ def _notify(letter: Letter) -> Result:
             body=body, title=letter.title, notify_type=kind, body_format=body_format, attach=attach
         )
     return Result("sent") if is_sent else Result("failed", heard.summary())
+
+
+def _formats(value: object) -> tuple[object, ...]:
+    """The formats that a service takes: apprise says one, or several."""
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
 def _attachment(letter: Letter, service: Any, folder: Path) -> str | None:
