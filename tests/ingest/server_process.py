@@ -18,7 +18,7 @@ import httpx
 
 GNOMON = Path(sys.executable).parent / "gnomon"
 START_S = 60.0
-DRAIN_S = 60.0
+DRAIN_S = 240.0
 
 
 class ServerProcess:
