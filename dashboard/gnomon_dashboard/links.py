@@ -1,12 +1,16 @@
 """Addresses of our own pages. Pure."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 from urllib.parse import quote
 
 from gnomon_dashboard import state
 from gnomon_dashboard.state import ViewState
+
+_PLAIN: Final = re.compile(r"[^<>\"'`\\%\x00-\x1f]{1,300}")
 
 
 def escaped(text: str) -> str:
@@ -52,7 +56,9 @@ def to_rows(view: ViewState, query: str) -> str:
 
 
 def to_person(view: ViewState, kind: str, value: str) -> str:
-    """Return the address of a user, company or session."""
+    """Return the address of a user, company or session; empty for an id that is markup rather than an id."""
+    if not _PLAIN.fullmatch(value):
+        return ""
     folder = {"user": "users", "company": "companies", "session": "sessions"}[kind]
     return f"/{folder}/{quote(value, safe='')}{state.to_query(kept(view))}"
 

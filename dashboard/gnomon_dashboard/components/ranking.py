@@ -43,13 +43,13 @@ def ranking(headers: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: in
 
 
 def _cell(cell: Cell, at: int, texts: int) -> Any:
-    text = html.Span(cell.text, className=f"text{f' change-{cell.tone}' if cell.tone else ''}")
-    content: list[Any] = [dcc.Link(text, href=cell.href) if cell.href else text]
+    """As few components as will do: Dash takes its time for each, and tables have many cells."""
+    content: Any = dcc.Link(cell.text, href=cell.href) if cell.href else cell.text
+    classes = [_kind(at, texts), f"change-{cell.tone}" if cell.tone else ""]
     if cell.share is not None:
-        content.insert(
-            0, html.Span(className="fill", style={"width": f"{max(0.0, min(1.0, cell.share)) * 100:.1f}%"})
-        )
-    classes = [_kind(at, texts), "bar-cell" if cell.share is not None else ""]
+        width = {"width": f"{max(0.0, min(1.0, cell.share)) * 100:.1f}%"}
+        content = [html.Span(className="fill", style=width), html.Span(content, className="text")]
+        classes.append("bar-cell")
     return html.Td(content, className=" ".join(filter(None, classes)), title=cell.hint or cell.text)
 
 

@@ -227,7 +227,8 @@ def list_panels(words: Words) -> tuple[Panel, ...]:
         Panel(
             f"{words.folder}-list",
             words.many,
-            "The first two hundred with a call in this time range. Satisfaction: good ratings (0.5 or"
+            "The first eighty with a call in this time range; find the others by their id. Satisfaction:"
+            " good ratings (0.5 or"
             " more) among"
             " the users' ratings, and their number.",
             "",
@@ -260,7 +261,7 @@ def page_panels(words: Words) -> tuple[Panel, ...]:
         Panel(
             f"{words.kind}-chat",
             "Conversation",
-            "The requests of the session as a chat, oldest first, at most 200.",
+            "The requests of the session as a chat, oldest first, at most 100.",
             "",
             turns,
             draw_chat,
@@ -272,7 +273,7 @@ def page_panels(words: Words) -> tuple[Panel, ...]:
         else Panel(
             f"{words.kind}-requests",
             "Requests",
-            "The latest requests, at most 200; a click opens the trace.",
+            "The latest requests, at most 100; a click opens the trace.",
             "",
             turns,
             draw_turns,

@@ -15,7 +15,7 @@ Order: TypeAlias = Literal["cost", "calls", "errors", "last"]
 COLUMNS: Final[dict[Kind, str]] = {"user": "user_id", "session": "session_id", "company": "company_id"}
 ORDERS: Final[dict[Order, str]] = {"cost": "cost", "calls": "calls", "errors": "errors", "last": "last_seen"}
 _LONGEST_TEXT: Final = 6000
-_MOST_TURNS: Final = 200
+_MOST_TURNS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def people(
     *,
     order: Order = "cost",
     text: str = "",
-    limit: int = 200,
+    limit: int = 80,
 ) -> list[Person]:
     """Return users, sessions or companies by what their calls did in a window.
 
@@ -131,7 +131,7 @@ def satisfaction(
 def turns(
     store: Store, scope: Scope, window: Window, kind: Kind, value: str, *, newest_first: bool = False
 ) -> list[Turn]:
-    """Return the requests of a user, session or company, at most 200: question, answer, how they went.
+    """Return the requests of a user, session or company, at most 100: question, answer, how they went.
 
     Question and answer are those of the entry span, or of the last model call where that has none; bounded to
     6,000 characters each.
