@@ -69,7 +69,7 @@ def test_the_engine_parses_the_tables_for_this_cluster(store: Store) -> None:
         assert "ON CLUSTER `gnomon`" in statement
         store.query(f"EXPLAIN AST {statement}")
     created = [statement for statement in statements if "MergeTree" in statement]
-    assert all("ENGINE = ReplicatedReplacingMergeTree" in statement for statement in created)
+    assert all("ENGINE = Replicated" in statement for statement in created)
 
 
 @pytest.mark.parametrize("page", ["clickhouse/user.sql"])

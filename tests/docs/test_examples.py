@@ -15,6 +15,8 @@ from gnomon import testing
 from gnomon_schemas import attributes
 
 SDK_PAGE = markdown.DOCS / "sdk.md"
+# Other guides run their programs against the same server.
+OF_PAGE = "release = '2.4.0'"
 OTHER_PAGES = [markdown.README, markdown.DOCS / "getting-started.md"]
 
 
@@ -61,7 +63,7 @@ def test_the_spans_of_the_sdk_page_arrive(sdk_server: RunningServer) -> None:
 
 def test_the_session_of_the_sdk_page_is_on_its_call(sdk_server: RunningServer) -> None:
     columns = "company_id, session_id, prompt_name, prompt_version, tags, metadata"
-    found = sdk_server.wait_for(f"SELECT {columns} FROM calls WHERE company_id != ''")
+    found = sdk_server.wait_for(f"SELECT {columns} FROM calls WHERE company_id != '' AND {OF_PAGE}")
     assert found == [
         {
             "company_id": "acme",
@@ -77,7 +79,10 @@ def test_the_session_of_the_sdk_page_is_on_its_call(sdk_server: RunningServer) -
 
 
 def test_the_scores_of_the_sdk_page_arrive(sdk_server: RunningServer) -> None:
-    scores = sdk_server.wait_for("SELECT name, value, label FROM scores FINAL ORDER BY value")
+    traces = f"SELECT trace_id FROM spans WHERE {OF_PAGE}"
+    scores = sdk_server.wait_for(
+        f"SELECT name, value, label FROM scores FINAL WHERE trace_id IN ({traces}) ORDER BY value"
+    )
     assert [(row["name"], row["value"], row["label"]) for row in scores] == [
         ("user_feedback", 0, "wrong_language"),
         ("helpfulness", 0.8, ""),

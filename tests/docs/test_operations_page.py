@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 from fastapi.routing import APIRoute
@@ -10,11 +9,9 @@ from tests.docs import markdown
 from tests.docs.conftest import RunningServer
 
 from gnomon_collector.admin import AdminParts, admin_router
-from gnomon_collector.ingest.inbox import Inbox
 from gnomon_collector.settings import Settings
-from gnomon_collector.store.access import KeyRing, create_user, verify_password
-from gnomon_collector.store.engine import Store, open_store
-from gnomon_collector.store.migrations import migrate
+from gnomon_collector.store.access import KeyRing
+from gnomon_collector.store.engine import Store
 from gnomon_schemas.otlp import batch_settings
 
 PAGE = markdown.DOCS / "operations.md"
@@ -48,29 +45,6 @@ def test_what_a_server_leaves_in_its_data_directory_is_on_the_page(server: Runni
     said = {word.strip("/(),") for word in text.split()}
     there = {path.name.removesuffix("-wal").removesuffix("-shm") for path in server.data_dir.iterdir()}
     assert there - {"server.log"} <= said
-
-
-def test_a_lost_password_can_be_replaced_as_the_page_says(data_dir: Path) -> None:
-    (example,) = markdown.blocks(PAGE, "python")
-    url = f"chdb://{data_dir / 'chdb'}"
-    with open_store(url, data_dir=data_dir) as store:
-        migrate(store)
-        create_user(store, "admin", "the forgotten one", "admin")
-    exec(example.text.replace("/var/lib/gnomon", str(data_dir)), {})
-    with open_store(url, data_dir=data_dir) as store:
-        assert verify_password(store, "admin", "a long new password")
-
-
-def test_the_quarantine_can_be_read_as_the_page_says(tmp_path: Path) -> None:
-    Inbox(tmp_path / "inbox.sqlite", 1000).close()
-    call = next(
-        line
-        for block in markdown.blocks(PAGE, "bash")
-        for line in block.text.splitlines()
-        if line.startswith("sqlite3")
-    )
-    with sqlite3.connect(tmp_path / "inbox.sqlite") as connection:
-        assert connection.execute(call.split('"')[1]).fetchall() == []
 
 
 def test_the_oldest_clickhouse_is_as_old_as_the_settings_we_use(store: Store) -> None:

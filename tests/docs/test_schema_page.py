@@ -47,6 +47,7 @@ def test_every_table_and_view_is_on_the_page(store: Store) -> None:
     [
         *("spans", "scores", "calls_per_minute", "model_prices", "api_keys", "users", "schema_ledger"),
         *("log_records", "span_contents", "metric_points"),
+        *("project_settings", "erased_traces", "audit_log"),
     ],
 )
 def test_every_column_is_on_the_page_with_its_type(store: Store, table: str) -> None:

@@ -22,18 +22,11 @@ EXIT_INTERRUPTED = 130
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("gnomon_collector.cli.demo:demo", "Start everything with a simulated LLM service to look at."),
     "serve": ("gnomon_collector.cli.serve:serve", "Run the collector, the dashboard and the jobs."),
-    "drift": ("gnomon_collector.cli.drift:drift", "Find what changed in inputs, answers, models and users."),
-    "judge": ("gnomon_collector.cli.judge:judge", "Have answers judged, and see how good they are."),
     "status": ("gnomon_collector.cli.status:status", "Show whether the server runs, and what it holds."),
     "doctor": ("gnomon_collector.cli.doctor:doctor", "Check whether a service is set up to be seen."),
     "keys": ("gnomon_collector.cli.keys:keys", "Create, list and revoke API keys."),
     "users": ("gnomon_collector.cli.users:users", "Create, list and remove people who may log in."),
     "projects": ("gnomon_collector.cli.projects:projects", "Retention, quotas and masking by project."),
-    "audit": ("gnomon_collector.cli.projects:audit", "Show who did what to data and access."),
-    "quarantine": ("gnomon_collector.cli.quarantine:quarantine", "Requests that the database refused."),
-    "erase": ("gnomon_collector.cli.erase:erase", "Delete a user, session, trace or project for good."),
-    "backup": ("gnomon_collector.cli.backup:backup", "Copy the data directory into one file, hot."),
-    "restore": ("gnomon_collector.cli.backup:restore", "Make a data directory from a backup."),
     "query": ("gnomon_collector.cli.query:query", "Run SQL on the spans."),
     "export": (
         "gnomon_collector.cli.export:export",
@@ -41,12 +34,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "prices": ("gnomon_collector.cli.prices:prices", "Show what models cost, and which have no price."),
     "reprice": ("gnomon_collector.cli.reprice:reprice", "Compute the cost of stored calls anew."),
+    "judge": ("gnomon_collector.cli.judge:judge", "Have answers judged, and see how good they are."),
+    "drift": ("gnomon_collector.cli.drift:drift", "Find what changed in inputs, answers, models and users."),
     "alerts": (
         "gnomon_collector.cli.alerts:alerts",
         "See what fires, try rules on the past, silence, test channels.",
     ),
     "budgets": ("gnomon_collector.cli.budgets:budgets", "Show who is near or over a budget."),
     "slo": ("gnomon_collector.cli.slo:slo", "Show what is left of each error budget."),
+    "quarantine": ("gnomon_collector.cli.quarantine:quarantine", "Requests that the database refused."),
+    "erase": ("gnomon_collector.cli.erase:erase", "Delete a user, session, trace or project for good."),
+    "audit": ("gnomon_collector.cli.projects:audit", "Show who did what to data and access."),
+    "backup": ("gnomon_collector.cli.backup:backup", "Copy the data directory into one file, hot."),
+    "restore": ("gnomon_collector.cli.backup:restore", "Make a data directory from a backup."),
     "migrate": ("gnomon_collector.cli.migrate:migrate", "Show what the database lacks, and apply it."),
 }
 
