@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.ingest.payloads import DAY_NS, chat_span, request
@@ -62,6 +63,15 @@ def test_old_texts_go_and_the_numbers_of_their_spans_stay(pipeline: Pipeline) ->
         (0, []),
     ]
     assert expire(pipeline.store, settings, NOW) == {"spans": 0, "texts": 0}
+
+
+def test_logs_go_with_the_texts(pipeline: Pipeline) -> None:
+    for days in (10, 1):
+        time_text = f"{NOW - timedelta(days):%F %T}"
+        said = {"project": "shop", "record_id": str(days), "time": time_text, "received_at": time_text}
+        pipeline.store.insert_raw("log_records", json.dumps(said).encode(), "JSONEachRow")
+    expire(pipeline.store, ProjectSettings("shop", content_days=7), NOW)
+    assert pipeline.rows("SELECT record_id FROM log_records") == [("1",)]
 
 
 def test_the_job_follows_the_settings_and_leaves_a_trace(pipeline: Pipeline, operator: Operator) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -16,8 +17,9 @@ _CONTENT: Final = (
 _EXPIRED: Final = "project = {project:String} AND start_time < {before:DateTime64(9, 'UTC')}"
 _WITH_CONTENT: Final = f"{_EXPIRED} AND NOT has(data_flags, 'content_expired')"
 
-# Other tables with a time of their own. Rollups stay: they hold no content.
-_TIMED: Final = (("scores", "created_at"),)
+_LOGS: Final = (("log_records", "time"), ("span_contents", "received_at"))
+# Other tables with content and a time of their own. Rollups stay: they hold no content.
+_TIMED: Final = (("scores", "created_at"), *_LOGS)
 _SYNC: Final = {"mutations_sync": 2}
 
 
@@ -30,19 +32,24 @@ def delete_expired(store: Store, project: str, before: datetime) -> int:
     count = int(str(store.query(f"SELECT count() FROM spans WHERE {_EXPIRED}", parameters).rows[0][0]))  # noqa: S608
     if count:
         store.command(f"ALTER TABLE spans DELETE WHERE {_EXPIRED}", parameters, settings=_SYNC)
-    for table, column in _TIMED:
-        condition = _EXPIRED.replace("start_time", column)
-        if store.query(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", parameters).rows:  # noqa: S608
-            store.command(f"ALTER TABLE {table} DELETE WHERE {condition}", parameters, settings=_SYNC)
+    _delete_rows(store, _TIMED, parameters)
     return count
 
 
 def delete_expired_content(store: Store, project: str, before: datetime) -> int:
-    """Delete the texts of a project's spans from before a time (UTC); return how many spans had any."""
+    """Delete texts and logs of a project from before a time (UTC); return how many spans had a text."""
     parameters = {"project": project, "before": before}
     count = int(str(store.query(f"SELECT count() FROM spans WHERE {_WITH_CONTENT}", parameters).rows[0][0]))  # noqa: S608
     if count:
         store.command(
             f"ALTER TABLE spans UPDATE {_CONTENT} WHERE {_WITH_CONTENT}", parameters, settings=_SYNC
         )
+    _delete_rows(store, _LOGS, parameters)
     return count
+
+
+def _delete_rows(store: Store, tables: Sequence[tuple[str, str]], parameters: Mapping[str, object]) -> None:
+    for table, column in tables:
+        condition = _EXPIRED.replace("start_time", column)
+        if store.query(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", parameters).rows:  # noqa: S608
+            store.command(f"ALTER TABLE {table} DELETE WHERE {condition}", parameters, settings=_SYNC)
