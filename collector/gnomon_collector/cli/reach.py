@@ -171,9 +171,7 @@ def _operator(store: Store, settings: Settings) -> Iterator[Operator]:
     migrate(store, cluster=settings.cluster)
     with contextlib.closing(Inbox(settings.data_dir / "inbox.sqlite", settings.inbox_max_bytes)) as inbox:
         flusher = Flusher(inbox, store, PriceSource(settings.price_file).periods)
-        yield Operator(
-            store, inbox, settings.data_dir, LOCAL_ACTOR, flusher.flush_oldest, settings=settings
-        )
+        yield Operator(store, inbox, settings.data_dir, LOCAL_ACTOR, flusher.flush_oldest, settings=settings)
 
 
 def _left_in_inbox(settings: Settings) -> dict[str, Json]:
