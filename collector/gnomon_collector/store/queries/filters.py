@@ -93,6 +93,10 @@ def projects(store: Store) -> tuple[str, ...]:
         SELECT project FROM (
             SELECT project, max(time) AS called_at, toDateTime(0) AS made_at FROM calls_per_hour GROUP BY project
             UNION ALL
+            -- of those in use to the minute: within an hour the name would decide
+            SELECT project, max(time) AS called_at, toDateTime(0) AS made_at FROM calls_per_minute
+            WHERE time >= (SELECT max(time) FROM calls_per_hour) GROUP BY project
+            UNION ALL
             SELECT project, toDateTime(0) AS called_at, max(created_at) AS made_at FROM api_keys FINAL
             WHERE revoked_at IS NULL AND project NOT IN ('', '*') GROUP BY project
         )
