@@ -147,7 +147,8 @@ def test_filter_open_a_trace_and_download_everything(demo: Demo, page: Page) -> 
     page.goto(f"{demo.server.ui_url}/traces?project=demo&range=7d&env=staging")
     page.locator(".ag-row .cell-link").first.wait_for()
     with page.expect_download() as download:
-        page.get_by_role("button", name="CSV").or_(page.get_by_role("link", name="CSV")).first.click()
+        page.get_by_text("Download", exact=True).click()
+        page.locator(".panel-menu[open]").get_by_text("CSV").first.click()
     rows = list(csv.reader(Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()))
     expected = query(
         demo,
