@@ -70,7 +70,7 @@ faults: $(STAMP) ## Break everything that docs/reliability.md promises against; 
 
 .PHONY: security
 security: $(STAMP) ## Hold Gnomon to the security promises of docs/reliability.md
-	$(BIN)/python -m tests.faults.report security
+	$(BIN)/python -m tests.faults.report security $(if $(filter fast,$(TIER)),--fast)
 
 .PHONY: chromium
 chromium: ## Install Chromium for the end-to-end tests, if there is none (needs root)
