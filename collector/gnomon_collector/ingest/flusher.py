@@ -18,7 +18,7 @@ from gnomon_collector.errors import StoreError, StoreUnavailable
 from gnomon_collector.ingest.flatten import flatten_request
 from gnomon_collector.ingest.inbox import Inbox
 from gnomon_collector.ingest.inbox_rows import ReceivedRequest, minute_time
-from gnomon_collector.ingest.requests import decompress, mend_request
+from gnomon_collector.ingest.requests import mend_request
 from gnomon_collector.ingest.signal_writer import SignalWriter, follow_up_spans
 from gnomon_collector.ingest.signals import TRACES
 from gnomon_collector.store import duplicate_marks, ingest
@@ -119,7 +119,7 @@ class Flusher:
         requests = self._inbox.oldest(0, _BATCH_BYTES)
         traces = [request for request in requests if request.signal == TRACES.name]
         if traces:
-            self._flush([_Parcel(each, decompress(each.body, each.encoding, _UNLIMITED)) for each in traces])
+            self._flush([_Parcel(each, each.plain_body()) for each in traces])
         # After the spans, so that what came together is written onto them at once.
         self.stats.quarantined += self._signals.flush(
             [request for request in requests if request.signal != TRACES.name]
@@ -221,9 +221,6 @@ class Flusher:
 
 def _pause_s(spans: int) -> float:
     return next((pause_s for most_spans, pause_s in _PAUSES_S if spans < most_spans), 0.0)
-
-
-_UNLIMITED = 2**40  # the limit was held when the request was taken in
 
 
 @dataclass(frozen=True)

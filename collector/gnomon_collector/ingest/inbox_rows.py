@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from gnomon_collector.ingest.requests import decompress
+
+_UNLIMITED: Final = 2**40
+
 DDL: Final = """
 CREATE TABLE IF NOT EXISTS requests (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -83,6 +87,10 @@ class ReceivedRequest:
     body: bytes
     id: int = 0
     signal: str = "traces"
+
+    def plain_body(self) -> bytes:
+        """Return `body` decompressed. The limit of its size was held when the request was taken in."""
+        return decompress(self.body, self.encoding, _UNLIMITED)
 
 
 @dataclass(frozen=True)

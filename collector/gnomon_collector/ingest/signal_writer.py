@@ -23,7 +23,7 @@ from gnomon_collector.ingest.inbox_rows import ReceivedRequest
 from gnomon_collector.ingest.log_contents import content_of
 from gnomon_collector.ingest.logs import log_records
 from gnomon_collector.ingest.metrics_signal import metric_points
-from gnomon_collector.ingest.requests import decompress, plain_bytes
+from gnomon_collector.ingest.requests import plain_bytes
 from gnomon_collector.ingest.signals import LOGS
 from gnomon_collector.store import ingest, logs
 from gnomon_collector.store.duplicate_marks import CallScopes, mark_duplicates
@@ -37,7 +37,6 @@ _log = logging.getLogger(__name__)
 
 # Decoded in Python, where a byte becomes ten: few at a time.
 _GROUP_BYTES: Final = 4 * 1024**2
-_UNLIMITED: Final = 2**40  # the limit was held when the request was taken in
 _TABLES: Final = ("log_records", "span_contents", "metric_points")
 _JUDGEMENT_MARKS: Final = (EVALUATION_EVENT.encode(), LOGFIRE_SCOPE.encode())
 
@@ -102,7 +101,7 @@ class SignalWriter:
                 record
                 for request in own
                 if request.signal == LOGS.name
-                for record in log_records(_plain(request), request.received_at_ns)
+                for record in log_records(request.plain_body(), request.received_at_ns)
             ]
             if records:
                 touched |= {(project, minute) for minute in self._write_logs(project, records)}
@@ -133,7 +132,9 @@ class SignalWriter:
 
     def _write_metrics(self, project: str, requests: Sequence[ReceivedRequest]) -> None:
         points = [
-            point for request in requests for point in metric_points(_plain(request), request.received_at_ns)
+            point
+            for request in requests
+            for point in metric_points(request.plain_body(), request.received_at_ns)
         ]
         if points:
             insert_metric_points(self._store, project, points)
@@ -179,10 +180,6 @@ def _score_of(project: str, record: LogRecord) -> tuple[object, ...] | None:
         return None
     ids = (record.trace_id, record.span_id, record.scope_name)
     return evaluation_score(Judged(project, *ids, record.time, record.received_at), record.attributes)
-
-
-def _plain(request: ReceivedRequest) -> bytes:
-    return decompress(request.body, request.encoding, _UNLIMITED)
 
 
 def _groups(requests: Sequence[ReceivedRequest]) -> Iterable[list[ReceivedRequest]]:

@@ -9,13 +9,11 @@ from dataclasses import asdict
 
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.ingest.inbox_rows import QuarantinedRequest, ReceivedRequest
-from gnomon_collector.ingest.requests import decompress
 from gnomon_collector.operations.operator import Json, Operator
 from gnomon_collector.store import access, audit
 from gnomon_collector.store.erasure import KINDS, Kind, erase
 
 _log = logging.getLogger(__name__)
-_UNLIMITED = 2**40  # the limit was held when the request was taken in
 
 
 def erase_subject(operator: Operator, kind: Kind, project: str, value: str = "") -> Json:
@@ -79,7 +77,7 @@ def _of_project(found: Iterable[QuarantinedRequest], project: str) -> list[Quara
 
 def _mentions(request: ReceivedRequest, value: str) -> bool:
     """Return whether the value occurs in a request as bytes: as a text, or as the id it is the hex of."""
-    body = decompress(request.body, request.encoding, _UNLIMITED)
+    body = request.plain_body()
     if value.encode() in body:
         return True
     try:

@@ -9,11 +9,8 @@ from datetime import UTC, datetime
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.ingest.inbox_rows import QuarantinedRequest, ReceivedRequest
 from gnomon_collector.ingest.otlp_json import to_json
-from gnomon_collector.ingest.requests import decompress
 from gnomon_collector.ingest.signals import SIGNALS
 from gnomon_collector.operations.operator import Json, Operator
-
-_UNLIMITED = 2**40  # the limit was held when the request was taken in
 
 
 def list_quarantine(operator: Operator) -> Json:
@@ -24,7 +21,7 @@ def list_quarantine(operator: Operator) -> Json:
 def show_quarantined(operator: Operator, id: int) -> Json:
     """Return a request as OTLP/JSON, and why it was refused."""
     (found,) = _chosen(operator, [id])
-    body = decompress(found.request.body, found.request.encoding, _UNLIMITED)
+    body = found.request.plain_body()
     signal = next(each for each in SIGNALS if each.name == found.request.signal)
     request = json.loads(to_json(signal.request.FromString(body)))
     operator.record("quarantine.show", project=found.request.project, target=str(id))
