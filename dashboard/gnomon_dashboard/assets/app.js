@@ -87,7 +87,27 @@
       return nothing();
     },
   };
-  window.gnomonPage = { go, visit, parameters };
+  // An element with a class and a text, which is never read as HTML.
+  function part(tag, className, text) {
+    const node = document.createElement(tag);
+    if (className) node.className = className;
+    if (text !== undefined) node.textContent = text;
+    return node;
+  }
+
+  // Ask the server for JSON; what it refuses is an error with its words.
+  async function call(method, path, body) {
+    const response = await fetch(path, {
+      method,
+      headers: { "Content-Type": "application/json" },
+      body: body && JSON.stringify(body),
+    });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error || `HTTP ${response.status}`);
+    return answer;
+  }
+
+  window.gnomonPage = { go, visit, parameters, part, call };
   window.gnomonScheme.watch(showScheme);
 
   document.addEventListener("click", (event) => {

@@ -1,27 +1,10 @@
 // The page Review: the next answer, its labels as buttons and keys. Texts of answers are set as text, never as HTML.
 (function () {
   "use strict";
+  const { call, part } = window.gnomonPage;
   const clientside = (window.dash_clientside = window.dash_clientside || {});
   const state = { project: "", evaluator: "", item: null, last: null, passed: [], busy: false };
   const place = () => document.querySelector("#review");
-
-  function part(tag, className, text) {
-    const node = document.createElement(tag);
-    if (className) node.className = className;
-    if (text !== undefined) node.textContent = text;
-    return node;
-  }
-
-  async function call(method, path, body) {
-    const response = await fetch(path, {
-      method,
-      headers: { "Content-Type": "application/json" },
-      body: body && JSON.stringify(body),
-    });
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error || `HTTP ${response.status}`);
-    return answer;
-  }
 
   function say(text, className) {
     place()?.replaceChildren(part("p", className || "muted", text));

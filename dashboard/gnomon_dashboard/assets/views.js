@@ -1,25 +1,8 @@
 // Saved views: addresses with a name, shared by everybody who sees the project.
 (function () {
   "use strict";
+  const { call, part } = window.gnomonPage;
   const project = () => document.querySelector("#filter-project")?.value || window.gnomonPage.parameters().get("project") || "";
-
-  function part(tag, className, text) {
-    const node = document.createElement(tag);
-    node.className = className;
-    if (text !== undefined) node.textContent = text;
-    return node;
-  }
-
-  async function call(method, path, body) {
-    const response = await fetch(path, {
-      method,
-      headers: { "Content-Type": "application/json" },
-      body: body && JSON.stringify(body),
-    });
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error || `HTTP ${response.status}`);
-    return answer;
-  }
 
   function entry(view, place) {
     const line = part("div", "view-line");
