@@ -1,12 +1,14 @@
 """What callbacks need: the store, the clock, and the view that a request asks for."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
+from gnomon_collector.errors import StoreError
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries import filters
 from gnomon_collector.store.queries.filters import Scope, Window
@@ -26,17 +28,26 @@ def utc_now() -> datetime:
 
 @dataclass
 class ProjectList:
-    """The projects that exist, asked for again after `fresh_s` seconds."""
+    """The projects that exist, asked for again after `fresh_s` seconds, by one of those who wait."""
 
     store: Store
     fresh_s: float = 3.0
     _projects: tuple[str, ...] = ()
     _asked: float = field(default=float("-inf"))
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def were_asked(self) -> bool:
+        """Whether the store has ever said which projects there are."""
+        return self._asked > float("-inf")
 
     async def get(self) -> tuple[str, ...]:
-        if time.monotonic() - self._asked > self.fresh_s:
-            self._projects = await asyncio.to_thread(filters.projects, self.store)
-            self._asked = time.monotonic()
+        """Return the projects: those known before, where the store cannot be asked."""
+        async with self._asking:
+            if time.monotonic() - self._asked > self.fresh_s:
+                with contextlib.suppress(StoreError):
+                    self._projects = await asyncio.to_thread(filters.projects, self.store)
+                    self._asked = time.monotonic()
         return self._projects
 
 

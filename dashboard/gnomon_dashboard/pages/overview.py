@@ -167,15 +167,17 @@ def _register_empty(app: Dash, context: Context) -> None:
     )
     async def show_empty(search: str, _ticks: int, _clicks: int) -> tuple[Any, dict[str, str]]:
         view = await resolve(context, search, ctx.cookies)
-        if await _has_data(context, view.project):
+        if await _has_data(context, view):
             return None, {}
         return empty.no_data_yet(context.endpoint, view.project), {"display": "none"}
 
 
-async def _has_data(context: Context, project: str) -> bool:
+async def _has_data(context: Context, view: View) -> bool:
     """Whether a project has data; a store in trouble is left to the panels to report."""
+    if not view.state.project and not context.projects.were_asked:
+        return True
     try:
-        return await asyncio.to_thread(filters.has_data, context.store, project)
+        return await asyncio.to_thread(filters.has_data, context.store, view.project)
     except StoreError:
         return True
 
