@@ -1,6 +1,6 @@
 """The metric catalogue: each figure that Gnomon shows, alerts on or answers is defined here, once.
 
-A metric is read from *fact rows*. Three kinds of facts have the same columns as far as they go:
+A metric is read from *fact rows*. Kinds of facts have the same columns as far as they go:
 
 ``rollup``
     rows of ``calls_per_minute`` / ``calls_per_hour`` (read with FINAL): cheap at any size
@@ -9,6 +9,8 @@ A metric is read from *fact rows*. Three kinds of facts have the same columns as
     that no rollup has, such as the user
 ``scores``, ``drift``, ``queue``
     one row per judgement, per drift result, and per piece of judge work
+``scored_calls``
+    one row per judgement, with labels of the call that it is about
 
 A form says how rows become the figure, in SQL expressions *of one row*, without aggregates, so that a reader
 may group, window and weight them as it needs: `Metric.sql` is the whole aggregate.
@@ -27,7 +29,7 @@ from typing import Final, Literal, TypeAlias
 
 Unit: TypeAlias = Literal["count", "ratio", "ms", "s", "usd", "tokens", "tokens/s", "score", "effect"]
 Better: TypeAlias = Literal["more", "less", "neither"]
-Source: TypeAlias = Literal["rollup", "calls", "scores", "drift", "queue"]
+Source: TypeAlias = Literal["rollup", "calls", "scores", "scored_calls", "drift", "queue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,24 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightedMean:
+    """The mean of `value`, 0..1, over a sample: a row counts `weight` times, without a value not at all."""
+
+    value: str
+    weight: str
+
+    @property
+    def weights(self) -> str:
+        """SQL of the weight of a row, 0 where it has no value."""
+        return f"if(isNull({self.value}), 0, {self.weight})"
+
+    @property
+    def weighted(self) -> str:
+        """SQL of the value of a row times its weight."""
+        return f"if(isNull({self.value}), 0, {self.value} * {self.weight})"
+
+
+@dataclass(frozen=True, slots=True)
 class Quantile:
     """The `q` quantile, 0..1, of the durations counted in `buckets`.
 
@@ -73,7 +93,7 @@ class Highest:
     expression: str
 
 
-Form: TypeAlias = Sum | Rate | Mean | Quantile | Highest
+Form: TypeAlias = Sum | Rate | Mean | WeightedMean | Quantile | Highest
 
 ROLLUP_DIMENSIONS: Final = (
     "service_name",
@@ -103,6 +123,18 @@ CALL_DIMENSIONS: Final = (
 """What calls can be filtered and grouped by."""
 
 SCORE_DIMENSIONS: Final = ("source", "author", "evaluator_version", "label")
+SCORED_CALL_DIMENSIONS: Final = (
+    "service_name",
+    "environment",
+    "model",
+    "prompt_name",
+    "prompt_version",
+    "language",
+    "company_id",
+    "user_id",
+)
+"""What scores can be filtered and grouped by beside their own: labels of the call that was judged."""
+
 DRIFT_DIMENSIONS: Final = ("service_name", "model", "prompt_name", "prompt_version")
 _OUTCOME: Final = frozenset({"status", "error_type"})
 """What decides a rate cannot split it as well: the share of errors among errors is 1."""
@@ -168,6 +200,8 @@ class Metric:
                 return f"sum({expression})"
             case Rate(numerator, denominator) | Mean(numerator, denominator):
                 return f"sum({numerator}) / nullIf(sum({denominator}), 0)"
+            case WeightedMean() as form:
+                return f"sum({form.weighted}) / nullIf(sum({form.weights}), 0)"
             case Highest(expression):
                 return f"max({expression})"
             case Quantile(q, buckets):
@@ -226,6 +260,7 @@ _SOURCE_DIMENSIONS: Final[Mapping[Source, tuple[str, ...]]] = {
     "rollup": ROLLUP_DIMENSIONS,
     "calls": CALL_DIMENSIONS,
     "scores": SCORE_DIMENSIONS,
+    "scored_calls": (*SCORE_DIMENSIONS, *SCORED_CALL_DIMENSIONS),
     "drift": DRIFT_DIMENSIONS,
     "queue": (),
 }
@@ -244,6 +279,11 @@ def _traffic(name: str, title: str, unit: Unit, better: Better, form: Form, text
     splits_outcome = isinstance(form, Rate) and "status" in form.denominator
     dimensions = tuple(one for one in CALL_DIMENSIONS if not (splits_outcome and one in _OUTCOME))
     return Metric(name, title, unit, better, form, _BOTH, dimensions, text)
+
+
+def _of_scores(name: str, title: str, unit: Unit, better: Better, form: Form, text: str) -> Metric:
+    dimensions = (*SCORE_DIMENSIONS, *SCORED_CALL_DIMENSIONS)
+    return Metric(name, title, unit, better, form, ("scores", "scored_calls"), dimensions, text)
 
 
 def _of_calls(name: str, title: str, unit: Unit, better: Better, form: Form, text: str) -> Metric:
@@ -316,21 +356,19 @@ METRICS: Final[tuple[Metric, ...]] = (
               "Calls that were not the first attempt."),
     _of_calls("ingest_delay_mean_ms", "Ingest delay, mean", "ms", "less", Mean("ingest_delay_ms", "calls"),
               "Time from the end of a call to its arrival here."),
-    Metric("satisfaction", "Satisfaction", "ratio", "more",
-           Rate("source = 'user' AND value >= 0.5", "source = 'user' AND isNotNull(value)"),
-           ("scores",), SCORE_DIMENSIONS, "Good ones (value 0.5 or more) among the users' judgements."),
+    _of_scores("satisfaction", "Satisfaction", "ratio", "more",
+               Rate("source = 'user' AND value >= 0.5", "source = 'user' AND isNotNull(value)"),
+               "Good ones (value 0.5 or more) among the users' judgements."),
     Metric("judge_backlog_s", "Judge backlog", "s", "less", Highest("waiting_s"), ("queue",), (),
            "Age of the oldest answer that waits for the judge."),
 )  # fmt: skip
 """The metrics with a fixed name. Those with a parameter are in `PATTERNS`."""
 
 PATTERNS: Final[tuple[Metric, ...]] = (
-    Metric("score_mean", "Mean score", "score", "more",
-           Mean(f"if(isNull(value), 0, value * {_WEIGHT})", f"if(isNull(value), 0, {_WEIGHT})"),
-           ("scores",), SCORE_DIMENSIONS,
-           "Mean value (0..1) of the scores of this name, each weighted by 1 / inclusion probability."),
-    Metric("score_count", "Scores", "count", "neither", Sum("1"), ("scores",), SCORE_DIMENSIONS,
-           "Number of scores of this name."),
+    _of_scores("score_mean", "Mean score", "score", "more",
+               WeightedMean("value", _WEIGHT),
+               "Mean value (0..1) of the scores of this name, each weighted by 1 / inclusion probability."),
+    _of_scores("score_count", "Scores", "count", "neither", Sum("1"), "Number of scores of this name."),
     Metric("drift", "Drift", "effect", "less", Highest("value"), ("drift",), DRIFT_DIMENSIONS,
            "How far a feature is from its reference, by its threshold: 1 and more is drift."),
 )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from gnomon_collector.alerts.intervals import Floats, of_amount, of_count, of_mean, wilson, z_of
 from gnomon_collector.store.metric_queries import Readings
-from gnomon_schemas.metrics import Mean, Metric, Quantile, Rate, Sum
+from gnomon_schemas.metrics import Mean, Metric, Quantile, Rate, Sum, WeightedMean
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ class Figures:
 def figures_of(found: Metric, readings: Readings, confidence: float, *, is_share: bool = False) -> Figures:
     """Return the values of a metric.
 
+    The samples of a weighted mean are those that would say as much if all weighed the same: (Σw)² / Σw²
+    (L. Kish, Survey Sampling, 1965, 8.2).
+
     Args:
         confidence: of the two-sided interval, 0..1
         is_share: `readings` are hits and totals, whatever the metric's form
@@ -42,6 +45,9 @@ def figures_of(found: Metric, readings: Readings, confidence: float, *, is_share
     if isinstance(found.form, Sum):
         bounds = of_count(first, z) if found.unit == "count" else of_amount(first, second, z)
         return _with_bounds(first, bounds, second, bool(z))
+    if isinstance(found.form, WeightedMean):
+        mean, effective = _ratio(first, second), _ratio(second**2, readings.low)
+        return _with_bounds(mean, wilson(mean * effective, effective, z), np.nan_to_num(effective), bool(z))
     if isinstance(found.form, Mean):
         mean = _ratio(first, second)
         return _with_bounds(mean, of_mean(mean, second, z), second, bool(z))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.metric_queries import Ask, Readings, Window, read_series, read_windows
-from gnomon_schemas.metrics import METRICS, PATTERNS, Mean, Metric, Rate, metric
+from gnomon_schemas.metrics import METRICS, PATTERNS, Mean, Metric, Rate, WeightedMean, metric
 
 MOST_POINTS = 2000
 MOST_METRICS = 20
@@ -144,8 +144,8 @@ def _of_metric(
 
 def _value(found: Metric, readings: Readings, row: int) -> float | None:
     first, second = float(readings.first[row]), float(readings.second[row])
-    value = first / second if isinstance(found.form, Rate | Mean) and second else first
-    if isinstance(found.form, Rate | Mean) and not second:
+    value = first / second if isinstance(found.form, Rate | Mean | WeightedMean) and second else first
+    if isinstance(found.form, Rate | Mean | WeightedMean) and not second:
         return None
     return value if math.isfinite(value) else None
 

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from gnomon_schemas.metrics import CALL_FACTS, Highest, Mean, Metric, Quantile, Rate, Source, Sum, metric
+from gnomon_collector.store.metric_scores import score_facts, scored_call_facts
+from gnomon_schemas.metrics import (
+    CALL_FACTS,
+    Highest,
+    Mean,
+    Metric,
+    Quantile,
+    Rate,
+    Source,
+    Sum,
+    WeightedMean,
+    metric,
+)
 
 Key: TypeAlias = tuple[str, ...]
 """Project, then the values of the dimensions that are grouped by."""
@@ -80,6 +92,7 @@ def fact_rows(ask: Ask, start: datetime, end: datetime, table: str) -> tuple[str
         "rollup": _rollup_facts,
         "calls": _call_facts,
         "scores": _score_facts,
+        "scored_calls": _scored_call_facts,
         "drift": _drift_facts,
         "queue": _queue_facts,
     }
@@ -124,18 +137,19 @@ def _names_of(found: Metric) -> set[str]:
             text = f"{expression} duration_ms"
         case Rate(numerator, denominator) | Mean(numerator, denominator):
             text = f"{numerator} {denominator}"
+        case WeightedMean(value, weight):
+            text = f"{value} {weight}"
     return set("".join(letter if letter.isalnum() or letter == "_" else " " for letter in text).split())
 
 
 def _score_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:
-    named = ""
-    if found.parameter:
-        named = " AND name = {score_name:String}"
-        parameters["score_name"] = found.parameter
-    return (
-        "SELECT project, created_at AS time, source, author, evaluator_version, label, value,"  # noqa: S608
-        f" inclusion_probability FROM scores FINAL WHERE {_within('created_at')}{named}{also}"
-    )
+    return score_facts(found, also, parameters)
+
+
+def _scored_call_facts(
+    found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]
+) -> str:
+    return scored_call_facts(found, also, parameters)
 
 
 def _drift_facts(found: Metric, groups: Key, also: str, table: str, parameters: dict[str, object]) -> str:

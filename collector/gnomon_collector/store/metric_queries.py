@@ -30,6 +30,7 @@ from gnomon_schemas.metrics import (
     Rate,
     Source,
     Sum,
+    WeightedMean,
     metric,
     quantile_sql,
     rank_sql,
@@ -50,7 +51,7 @@ class Readings:
         keys: the group of each row
         first: sum or numerator; of a quantile the quantile itself
         second: denominator, or how many calls there were
-        low: lower bound of a quantile, nan elsewhere
+        low: lower bound of a quantile; of a weighted mean the sum of the squared weights; nan elsewhere
         high: upper bound of a quantile, nan elsewhere
     """
 
@@ -217,7 +218,7 @@ def aggregates(ask: Ask, only: str = "") -> str:
         only: SQL of which rows count, where it is not all
     """
     form, source = metric(ask.metric).form, ask.source
-    count = "count()" if source in ("scores", "drift", "queue") else _sum("calls", only)
+    count = _sum("calls", only) if source in ("rollup", "calls") else "count()"
     nothing = "nan, nan"
     if ask.slower_than_ms is not None:
         slower = _sum(_slower(ask.slower_than_ms, source), only)
@@ -227,6 +228,11 @@ def aggregates(ask: Ask, only: str = "") -> str:
             return f"toFloat64({_sum(expression, only)}), toFloat64({count}), {nothing}"
         case Rate(numerator, denominator) | Mean(numerator, denominator):
             return f"toFloat64({_sum(numerator, only)}), toFloat64({_sum(denominator, only)}), {nothing}"
+        case WeightedMean() as form:
+            squares = f"sum(pow({form.weights}, 2))"
+            return (
+                f"toFloat64(sum({form.weighted})), toFloat64(sum({form.weights})), toFloat64({squares}), nan"
+            )
         case Highest(expression):
             return f"toFloat64(max({expression})), toFloat64({count}), {nothing}"
         case Quantile(q, buckets, expression):
