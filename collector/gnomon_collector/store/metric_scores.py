@@ -47,11 +47,11 @@ def scored_call_facts(found: Metric, also: str, parameters: dict[str, object]) -
         f"SELECT {key} {chosen} AND source != 'judge' AND {key} != ''" for key in ("trace_id", "session_id")
     )
     calls = (
-        "SELECT project, arrayJoin([trace_id, session_id]) AS subject, span_id AS called, start_time,"
+        "SELECT project, arrayJoin([trace_id, session_id]) AS subject, span_id AS called, start_time,"  # noqa: S608
         f" tuple({_LABELS}) AS of_call FROM calls WHERE project IN {{projects:Array(String)}}"
         f" AND start_time >= {{facts_start:DateTime64(3, 'UTC')}} - INTERVAL {LOOKBACK_DAYS} DAY"
         " AND start_time < {facts_end:DateTime64(3, 'UTC')}"
-        f" AND (trace_id IN ({traces}) OR session_id IN ({sessions}))"  # noqa: S608  (names of this package)
+        f" AND (trace_id IN ({traces}) OR session_id IN ({sessions}))"
     )
     labels = (
         f"SELECT project, task_id AS about, tuple({_LABELS}) AS of_call FROM judge_tasks FINAL"  # noqa: S608
