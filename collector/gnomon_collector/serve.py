@@ -44,18 +44,12 @@ from gnomon_collector.patience import PatientProtocol
 from gnomon_collector.price_desk import LocalDesk, PriceDesk
 from gnomon_collector.runfile import DataDirLock, ServerFile, remove_server_file, write_server_file
 from gnomon_collector.settings import Settings
-from gnomon_collector.store.access import (
-    KeyRing,
-    create_key,
-    create_user,
-    list_keys,
-    list_users,
-    new_password,
-)
+from gnomon_collector.store.access import KeyRing, create_key, list_keys
 from gnomon_collector.store.engine import Store, open_store
 from gnomon_collector.store.migrations import migrate
 from gnomon_collector.store.price_source import PriceSource
 from gnomon_collector.store.prices import are_in_step, refresh_prices
+from gnomon_collector.store.users import create_user, list_users, new_password
 from gnomon_schemas.money import Currency
 
 DASHBOARD = "gnomon_dashboard.app:create_dashboard"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -17,6 +17,7 @@ from gnomon_collector.store import audit
 from gnomon_collector.store.alerts import AlertRecords, Silence, StoredRule
 from gnomon_collector.store.engine import Store
 from gnomon_dashboard.context import Context
+from gnomon_dashboard.rule_form import write_form
 from gnomon_dashboard.writes import write
 
 _LONGEST_SILENCE_S = 90 * 86_400
@@ -53,24 +54,28 @@ def add_routes(app: FastAPI, context: Context) -> None:
     store = context.store
 
     @app.post("/api/alerts/rules", include_in_schema=False)
-    async def save(body: RuleBody, request: Request) -> Response:
-        return await write(store, request, lambda author: save_rule(store, body, author))
+    async def save(body: RuleBody) -> Response:
+        return await write(body.project, lambda author: save_rule(store, body, author))
 
     @app.post("/api/alerts/rules/delete", include_in_schema=False)
-    async def delete(body: RuleBody, request: Request) -> Response:
-        return await write(store, request, lambda author: delete_rule(store, body, author))
+    async def delete(body: RuleBody) -> Response:
+        return await write(body.project, lambda author: delete_rule(store, body, author))
+
+    @app.post("/api/alerts/rules/switch", include_in_schema=False)
+    async def switch(body: RuleBody) -> Response:
+        return await write(body.project, lambda author: switch_rule(store, body, author))
 
     @app.post("/api/alerts/silences", include_in_schema=False)
-    async def silence(body: SilenceBody, request: Request) -> Response:
-        return await write(store, request, lambda author: begin_silence(store, body, author))
+    async def silence(body: SilenceBody) -> Response:
+        return await write(body.project, lambda author: begin_silence(store, body, author))
 
     @app.post("/api/alerts/silences/end", include_in_schema=False)
-    async def unsilence(body: IdBody, request: Request) -> Response:
-        return await write(store, request, lambda author: end_silence(store, body, author))
+    async def unsilence(body: IdBody) -> Response:
+        return await write(body.project, lambda author: end_silence(store, body, author))
 
     @app.post("/api/alerts/acknowledge", include_in_schema=False)
-    async def acknowledge(body: IdBody, request: Request) -> Response:
-        return await write(store, request, lambda author: take_incident(store, body, author))
+    async def acknowledge(body: IdBody) -> Response:
+        return await write(body.project, lambda author: take_incident(store, body, author))
 
 
 def save_rule(store: Store, body: RuleBody, author: str) -> dict[str, Any]:
@@ -82,6 +87,15 @@ def save_rule(store: Store, body: RuleBody, author: str) -> dict[str, Any]:
     return {"message": f"Saved: {rule.name} is in force for this project within a minute."}
 
 
+def switch_rule(store: Store, body: RuleBody, author: str) -> dict[str, Any]:
+    """Save a rule switched off, or on again where its text says off; the answer has the new text."""
+    rule = _explained(lambda: parse_rule(body.definition))
+    definition = write_form(body.definition, {"enabled": not rule.enabled})
+    save_rule(store, RuleBody(project=body.project, definition=definition), author)
+    said = "on again" if not rule.enabled else "off for this project"
+    return {"message": f"{rule.name} is {said}, within a minute.", "definition": definition}
+
+
 def delete_rule(store: Store, body: RuleBody, author: str) -> dict[str, Any]:
     """Take away the rule of that name, if it was made here."""
     rule = _explained(lambda: parse_rule(body.definition))
@@ -89,8 +103,7 @@ def delete_rule(store: Store, body: RuleBody, author: str) -> dict[str, Any]:
     stored = next((one for one in records.rules(body.project) if one.name == rule.name), None)
     if stored is None:
         raise BadRequest(
-            f"{rule.name!r} was not made here. Save it with enabled = false to switch it off for this"
-            f" project."
+            f"{rule.name!r} was not made here. Switch it off instead: that holds for this project."
         )
     audit.record(store, author, "alert_rule.delete", project=body.project, target=rule.name)
     records.save_rules([replace(stored, is_deleted=True)])

@@ -4,21 +4,25 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from dash import Dash
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
+from starlette.responses import JSONResponse, Response
 
-from gnomon_collector.store import access
+from gnomon_collector.store import sessions, users
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.sessions import SESSION_S
+from gnomon_collector.store.users import User
 from gnomon_dashboard import (
     alert_writes,
     auth,
     headers,
     panel_routes,
     review_routes,
+    rights,
     rows,
     span_routes,
     writes,
@@ -51,16 +55,21 @@ _INDEX: Final = """<!DOCTYPE html>
 
 @dataclass(frozen=True, slots=True)
 class StoreAccounts:
-    """Users as the store keeps them."""
+    """Users and sessions as the store keeps them."""
 
     store: Store
 
-    def verify(self, username: str, password: str) -> str | None:
-        user = access.verify_password(self.store, username, password)
-        return user.username if user else None
+    def verify(self, username: str, password: str) -> User | None:
+        return users.verify_password(self.store, username, password)
 
-    def exists(self, username: str) -> bool:
-        return any(user.username == username for user in access.list_users(self.store))
+    def begin(self, user: User) -> str:
+        return sessions.begin_session(self.store, user)
+
+    def find(self, token: str) -> User | None:
+        return sessions.session_user(self.store, token)
+
+    def end(self, token: str) -> None:
+        sessions.end_session(self.store, token)
 
 
 def create_dashboard(
@@ -96,19 +105,26 @@ def create_dashboard(
         docs_url=None,
         redoc_url=None,
     )
-    context = Context(store, ProjectList(store), endpoint, now)
-    accounts = StoreAccounts(store)
+    # pages ask a store that holds every statement to what the person may see
+    held = cast(Store, rights.RightsStore(store))
+    context = Context(held, ProjectList(store), endpoint, now)
+    checked = auth.Sessions(StoreAccounts(store))
     rows.add_routes(server, context)
     span_routes.add_routes(server, context)
     writes.add_routes(server, context)
     alert_writes.add_routes(server, context)
     review_routes.add_routes(server, context)
     panel_routes.add_routes(server, context, [panel for page in PAGES for panel in page.panels])
-    auth.add_routes(server, accounts, auth.LoginThrottle())
+    auth.add_routes(server, checked, auth.LoginThrottle())
+    server.add_exception_handler(rights.NotAllowed, _refused)
     dash = _dash(server, context, auth_required)
     server.add_middleware(ShownCurrency, currency=currency or Currency())
-    _add_middleware(server, dash, accounts, secret, auth_required, secure_cookies)
+    _add_middleware(server, dash, checked, secret, auth_required, secure_cookies)
     return server
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=403)
 
 
 def _dash(server: FastAPI, context: Context, auth_required: bool) -> Dash:
@@ -140,7 +156,7 @@ def _dash(server: FastAPI, context: Context, auth_required: bool) -> Dash:
 def _add_middleware(
     server: FastAPI,
     dash: Dash,
-    accounts: auth.Accounts,
+    checked: auth.Sessions,
     secret: str,
     auth_required: bool,
     secure_cookies: bool,
@@ -150,14 +166,14 @@ def _add_middleware(
     server.add_middleware(Pages)
     server.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     if auth_required:
-        server.add_middleware(auth.Guard, check=auth.SessionCheck(accounts))
+        server.add_middleware(auth.Guard, sessions=checked)
     else:
         server.add_middleware(auth.SameSiteOnly)
     server.add_middleware(
         SessionMiddleware,
         secret_key=secret,
         session_cookie=auth.SESSION_COOKIE,
-        max_age=auth.SESSION_S,
+        max_age=SESSION_S,
         same_site="lax",
         https_only=secure_cookies,
     )

@@ -1,43 +1,53 @@
 """Who may see the dashboard: sessions, login with throttling, and the guard in front of every route.
 
-The session is a signed cookie (HttpOnly, SameSite=Lax). A request that changes something must come from our
-own pages: browsers say so in ``Sec-Fetch-Site``, older ones by ``Origin``.
+The session is a random text in a signed cookie (HttpOnly, SameSite=Lax); what it stands for is in the
+database. A request that changes something must come from our own pages: browsers say so in
+``Sec-Fetch-Site``, older ones by ``Origin``.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Form, Request
 from starlette.datastructures import Headers
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gnomon_collector.errors import StoreError
+from gnomon_collector.store.users import User
+from gnomon_dashboard import rights, state
 from gnomon_dashboard.paths import is_page
 
 SESSION_COOKIE: Final = "gnomon_session"
-SESSION_S: Final = 14 * 86_400
-_USER: Final = "user"
+_TOKEN: Final = "session"
 _PUBLIC_PREFIXES: Final = ("/assets/",)
-_PUBLIC: Final = ("/login",)
+PUBLIC: Final = ("/login",)
+"""Paths that are open to everybody."""
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 Clock = Callable[[], float]
 
 
 class Accounts(Protocol):
-    """Where users are kept. Both methods may block; they are called in a thread."""
+    """Where users and sessions are kept. The methods may block; they are called in a thread."""
 
-    def verify(self, username: str, password: str) -> str | None:
-        """Return the user's name when the password is right."""
+    def verify(self, username: str, password: str) -> User | None:
+        """Return the user when the password is right."""
 
-    def exists(self, username: str) -> bool:
-        """Return whether the user may still come in."""
+    def begin(self, user: User) -> str:
+        """Start a session and return the text for its cookie."""
+
+    def find(self, token: str) -> User | None:
+        """Return whose session it is, None when it has ended."""
+
+    def end(self, token: str) -> None:
+        """End a session."""
 
 
 @dataclass
@@ -81,60 +91,123 @@ class LoginThrottle:
 
 
 @dataclass
-class SessionCheck:
-    """Asks at most once in `fresh_s` seconds whether the user of a session still exists."""
+class Sessions:
+    """Whose session it is, asked for again after `fresh_s` seconds: so long may an ended one live on.
+
+    While the database does not answer, what it said last holds for `keep_s` seconds, so that pages can say
+    what is wrong.
+    """
 
     accounts: Accounts
     clock: Clock = time.monotonic
-    fresh_s: float = 30.0
-    _known: dict[str, tuple[bool, float]] = field(default_factory=dict)
+    fresh_s: float = 2.5
+    keep_s: float = 60.0
+    _known: dict[str, tuple[User | None, float]] = field(default_factory=dict)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def allows(self, username: str) -> bool:
-        known, asked = self._known.get(username, (False, float("-inf")))
-        if self.clock() - asked < self.fresh_s:
+    async def begin(self, session: MutableMapping[str, Any], user: User) -> None:
+        """Start a session for who has just logged in. What the cookie said before is forgotten."""
+        session.clear()
+        session[_TOKEN] = await asyncio.to_thread(self.accounts.begin, user)
+
+    async def person(self, session: Mapping[str, Any]) -> User | None:
+        """Return who is logged in.
+
+        Raises:
+            StoreError: the database does not answer, and said nothing of this session lately.
+        """
+        token = session.get(_TOKEN)
+        if not isinstance(token, str):
+            return None
+        async with self._asking:  # one of the many requests of a page asks for all of them
+            return await self._found(token)
+
+    async def end(self, session: MutableMapping[str, Any]) -> None:
+        """End a session in every browser that has its cookie."""
+        token = session.get(_TOKEN)
+        session.clear()
+        if isinstance(token, str):
+            self._known.pop(token, None)
+            await asyncio.to_thread(self.accounts.end, token)
+
+    async def _found(self, token: str) -> User | None:
+        known, asked = self._known.get(token, (None, float("-inf")))
+        age_s = self.clock() - asked
+        if age_s < self.fresh_s:
             return known
-        exists = await asyncio.to_thread(self.accounts.exists, username)
+        try:
+            found = await asyncio.to_thread(self.accounts.find, token)
+        except StoreError:
+            if age_s < self.keep_s:
+                return known
+            raise
         if len(self._known) > 10_000:
             self._known.clear()
-        self._known[username] = (exists, self.clock())
-        return exists
+        self._known[token] = (found, self.clock())
+        return found
 
 
 class Guard:
-    """ASGI middleware: lets in who has a session; refuses requests forged by other sites.
+    """ASGI middleware: lets in who has a session, and says for the request who it is (`rights`).
 
-    Must run inside starlette's SessionMiddleware. Pages redirect to the login, everything else answers 401.
+    Refuses requests forged by other sites. Must run inside starlette's SessionMiddleware. Pages redirect to
+    the login, everything else answers 401; the page of a project that the person may not see answers 403.
     """
 
-    def __init__(self, app: ASGIApp, check: SessionCheck) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self.app = app
-        self.check = check
+        self.sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            refusal = await self._refusal(scope)
-            await (refusal or self.app)(scope, receive, send)
-        elif scope["type"] == "websocket":
+        if scope["type"] == "websocket":
             # no page of ours uses one
             await send({"type": "websocket.close", "code": 4003})
-        else:
+        elif scope["type"] != "http":
             await self.app(scope, receive, send)
+        elif _is_forged(scope):
+            await _refused(scope, receive, send)
+        elif scope["path"] in PUBLIC or scope["path"].startswith(_PUBLIC_PREFIXES):
+            await self.app(scope, receive, send)
+        else:
+            await self._guarded(scope, receive, send)
 
-    async def _refusal(self, scope: Scope) -> Response | None:
-        if _is_forged(scope):
-            return _refused
-        path = scope["path"]
-        if path in _PUBLIC or path.startswith(_PUBLIC_PREFIXES):
-            return None
-        user = scope.get("session", {}).get(_USER)
-        if isinstance(user, str) and await self.check.allows(user):
-            return None
-        if scope["method"] in _SAFE_METHODS and is_page(path):
-            query = scope["query_string"].decode("latin-1")
-            return RedirectResponse(
-                f"/login?next={quote(path + (f'?{query}' if query else ''))}", status_code=303
-            )
-        return JSONResponse({"error": "not logged in"}, status_code=401)
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            person = await self.sessions.person(scope.get("session", {}))
+        except StoreError as error:
+            answer = PlainTextResponse(f"Nobody can be let in now: {error}\n", status_code=503)
+            await answer(scope, receive, send)
+            return
+        if person is None:
+            await _to_login(scope)(scope, receive, send)
+            return
+        with rights.asked_by(person):
+            refusal = _forbidden_page(scope, person)
+            await (refusal or self.app)(scope, receive, send)
+
+
+def _to_login(scope: Scope) -> Response:
+    path = scope["path"]
+    if scope["method"] in _SAFE_METHODS and is_page(path):
+        query = scope["query_string"].decode("latin-1")
+        return RedirectResponse(
+            f"/login?next={quote(path + (f'?{query}' if query else ''))}", status_code=303
+        )
+    return JSONResponse({"error": "not logged in"}, status_code=401)
+
+
+def _forbidden_page(scope: Scope, person: User) -> Response | None:
+    """Return a readable 403 for the page of a project that the person may not see."""
+    if not is_page(scope["path"]):
+        return None
+    project = state.parse(scope["query_string"].decode("latin-1")).project
+    if project and not person.may("viewer", project):
+        said = f"You have no role on the project {project}. An admin of this server can give you one."
+    elif not person.sees_all and not person.project_roles:
+        said = f"{person.username} has no role on any project yet. An admin of this server can give you one."
+    else:
+        return None
+    return HTMLResponse(_filled("forbidden.html", message=escape(said)), status_code=403)
 
 
 class SameSiteOnly:
@@ -153,7 +226,8 @@ class SameSiteOnly:
         elif scope["type"] == "http" and (_is_forged(scope) or not _is_loopback_name(Headers(scope=scope))):
             await _refused(scope, receive, send)
         else:
-            await self.app(scope, receive, send)
+            with rights.asked_by(rights.EVERYBODY):
+                await self.app(scope, receive, send)
 
 
 def _is_forged(scope: Scope) -> bool:
@@ -182,12 +256,12 @@ def safe_next(target: str) -> str:
     return target if is_path and not any(ord(letter) < 32 for letter in target) else "/"
 
 
-def add_routes(app: FastAPI, accounts: Accounts, throttle: LoginThrottle) -> None:
+def add_routes(app: FastAPI, sessions: Sessions, throttle: LoginThrottle) -> None:
     """Add ``GET /login``, ``POST /login`` and ``POST /logout``."""
 
     @app.get("/login", include_in_schema=False)
     async def show_login(request: Request, next: str = "/") -> Response:
-        if request.session.get(_USER):
+        if await sessions.person(request.session):
             return RedirectResponse(safe_next(next), status_code=303)
         return HTMLResponse(login_page(safe_next(next)))
 
@@ -204,27 +278,31 @@ def add_routes(app: FastAPI, accounts: Accounts, throttle: LoginThrottle) -> Non
             message = f"Too many failed attempts. Try again in {int(wait_s) + 1} s."
             page = login_page(safe_next(next), message, username)
             return HTMLResponse(page, status_code=429, headers={"Retry-After": str(int(wait_s) + 1)})
-        user = await asyncio.to_thread(accounts.verify, username, password)
+        user = await asyncio.to_thread(sessions.accounts.verify, username, password)
         if user is None:
             throttle.failed(*keys)
             return HTMLResponse(
                 login_page(safe_next(next), "Wrong user name or password.", username), status_code=401
             )
         throttle.succeeded(*keys)
-        request.session.clear()
-        request.session[_USER] = user
+        await sessions.begin(request.session, user)
         return RedirectResponse(safe_next(next), status_code=303)
 
     @app.post("/logout", include_in_schema=False)
     async def log_out(request: Request) -> Response:
-        request.session.clear()
+        await sessions.end(request.session)
         return RedirectResponse("/login", status_code=303)
 
 
 def login_page(next_path: str, message: str = "", username: str = "") -> str:
     """Return the login page's HTML; every value is escaped."""
-    template = (files("gnomon_dashboard") / "login.html").read_text(encoding="utf-8")
     shown = f'<p class="login-error" role="alert">{escape(message)}</p>' if message else ""
-    for slot, value in (("message", shown), ("next", escape(next_path)), ("username", escape(username))):
-        template = template.replace(f"<!--{slot}-->", value).replace(f"__{slot}__", value)
-    return template
+    return _filled("login.html", message=shown, next=escape(next_path), username=escape(username))
+
+
+def _filled(template: str, **slots: str) -> str:
+    """Return a page with its slots filled; values are HTML already."""
+    text = (files("gnomon_dashboard") / template).read_text(encoding="utf-8")
+    for slot, value in slots.items():
+        text = text.replace(f"<!--{slot}-->", value).replace(f"__{slot}__", value)
+    return text

@@ -12,7 +12,7 @@ from gnomon_collector.errors import StoreError
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries import filters
 from gnomon_collector.store.queries.filters import Scope, Window
-from gnomon_dashboard import state
+from gnomon_dashboard import rights, state
 from gnomon_dashboard.figures import Canvas
 from gnomon_dashboard.state import ViewState
 from gnomon_dashboard.theme import Scheme, palette
@@ -28,7 +28,11 @@ def utc_now() -> datetime:
 
 @dataclass
 class ProjectList:
-    """The projects that exist, asked for again after `fresh_s` seconds, by one of those who wait."""
+    """The projects that exist, asked for again after `fresh_s` seconds, by one of those who wait.
+
+    Attributes:
+        store: one that answers for all projects; `get` narrows the answer to who asks.
+    """
 
     store: Store
     fresh_s: float = 3.0
@@ -42,13 +46,17 @@ class ProjectList:
         return self._asked > float("-inf")
 
     async def get(self) -> tuple[str, ...]:
-        """Return the projects: those known before, where the store cannot be asked."""
+        """Return the projects that the person may see: those known before, where the store cannot be asked.
+
+        Those with a role of the person's own are among them before anything arrived there.
+        """
         async with self._asking:
             if time.monotonic() - self._asked > self.fresh_s:
                 with contextlib.suppress(StoreError):
                     self._projects = await asyncio.to_thread(filters.projects, self.store)
                     self._asked = time.monotonic()
-        return self._projects
+        who = rights.person()
+        return who.seen(dict.fromkeys([*self._projects, *sorted(who.project_roles)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,10 @@ async def resolve(
     scheme: object = None,
     path: str | None = None,
 ) -> View:
-    """Return the view of a request.
+    """Return the view of a request: every page, panel and route gets its project from here.
+
+    Raises:
+        NotAllowed: the person who asks may not see that project.
 
     Args:
         search: the URL's query string.
@@ -105,6 +116,7 @@ async def resolve(
     parsed = state.parse(search)
     known = await context.projects.get() if not parsed.project else ()
     project = parsed.project or (known[0] if known else "default")
+    rights.require("viewer", project)
     return View(
         state=parsed,
         project=project,

@@ -1,26 +1,25 @@
 """What the page Review asks: how far the reviews are, the next answer, and a label for it."""
 
-import asyncio
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from gnomon_collector.errors import BadRequest, StoreError
-from gnomon_collector.store import access, reviews
+from gnomon_collector.errors import BadRequest
+from gnomon_collector.store import reviews
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_inputs import load_material
 from gnomon_collector.store.reviews import ReviewItem, ScaleLabel
-from gnomon_dashboard import review_content
+from gnomon_dashboard import review_content, rights
 from gnomon_dashboard.context import Context
+from gnomon_dashboard.writes import answer, write
 
 REVIEW_DAYS: Final = 30
 UNSURE: Final = ScaleLabel("unsure", None, "I cannot tell")
-_USER: Final = "user"
-_NOBODY: Final = "reviewer"
+NOBODY: Final = "reviewer"
+"""Author of labels where nobody has to log in."""
 
 
 class NextBody(BaseModel):
@@ -53,37 +52,25 @@ def add_routes(app: FastAPI, context: Context) -> None:
     store = context.store
 
     @app.get("/api/review/progress", include_in_schema=False)
-    async def read_progress(project: str, request: Request) -> Response:
-        author = author_of(request)
+    async def read_progress(project: str) -> Response:
+        author = rights.require("viewer", project).username or NOBODY
         since = context.now() - timedelta(days=REVIEW_DAYS)
-        return await _answer(
+        return await answer(
             lambda: {"author": author, "evaluators": _progress(store, project, author, since)}
         )
 
     @app.post("/api/review/next", include_in_schema=False)
-    async def read_next(body: NextBody, request: Request) -> Response:
-        author = author_of(request)
+    async def read_next(body: NextBody) -> Response:
+        author = rights.require("viewer", body.project).username or NOBODY
         since = context.now() - timedelta(days=REVIEW_DAYS)
-        return await _answer(lambda: {"item": next_shown(store, body, author, since)})
+        return await answer(lambda: {"item": next_shown(store, body, author, since)})
 
     @app.post("/api/review/label", include_in_schema=False)
-    async def write_label(body: LabelBody, request: Request) -> Response:
-        author = author_of(request)
-        if not await asyncio.to_thread(may_label, store, author):
-            return JSONResponse({"error": f"{author} may look, but not label anything."}, status_code=403)
-        return await _answer(lambda: {"score_id": label(store, body, author, context.now())})
-
-
-def author_of(request: Request) -> str:
-    """Return who is logged in, a general name where nobody has to log in."""
-    username = request.session.get(_USER)
-    return username if isinstance(username, str) and username else _NOBODY
-
-
-def may_label(store: Store, author: str) -> bool:
-    """Return whether somebody may change anything."""
-    roles = {user.username: user.role for user in access.list_users(store)}
-    return author == _NOBODY or roles.get(author, "viewer") != "viewer"
+    async def write_label(body: LabelBody) -> Response:
+        return await write(
+            body.project,
+            lambda author: {"score_id": label(store, body, author or NOBODY, context.now())},
+        )
 
 
 def next_shown(store: Store, body: NextBody, author: str, since: datetime) -> dict[str, Any] | None:
@@ -130,12 +117,3 @@ def _progress(store: Store, project: str, author: str, since: datetime) -> list[
         }
         for one in reviews.progress(store, project, author, since)
     ]
-
-
-async def _answer(ask: Callable[[], Any]) -> Response:
-    try:
-        return JSONResponse(await asyncio.to_thread(ask))
-    except BadRequest as error:
-        return JSONResponse({"error": str(error)}, status_code=400)
-    except StoreError as error:
-        return JSONResponse({"error": str(error)}, status_code=503)

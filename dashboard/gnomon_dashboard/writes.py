@@ -4,20 +4,20 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse, Response
 
 from gnomon_collector.errors import BadRequest, StoreError
-from gnomon_collector.store import access, saved_views
+from gnomon_collector.store import saved_views
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.ingest import insert_scores
+from gnomon_collector.store.users import Role
+from gnomon_dashboard import rights
 from gnomon_dashboard.context import Context
-
-_USER: Final = "user"
 
 
 class ViewBody(BaseModel):
@@ -61,29 +61,27 @@ def add_routes(app: FastAPI, context: Context) -> None:
 
     @app.get("/api/views", include_in_schema=False)
     async def list_views(project: str) -> Response:
-        return await _answer(
+        rights.require("viewer", project)
+        return await answer(
             lambda: {"views": [_shown(one) for one in saved_views.list_views(store, project)]}
         )
 
     @app.post("/api/views", include_in_schema=False)
-    async def save_view(body: ViewBody, request: Request) -> Response:
+    async def save_view(body: ViewBody) -> Response:
         return await write(
-            store,
-            request,
+            body.project,
             lambda author: _shown(
                 saved_views.save_view(store, body.project, body.name, body.path, body.query, author)
             ),
         )
 
     @app.delete("/api/views/{view_id}", include_in_schema=False)
-    async def delete_view(view_id: str, project: str, request: Request) -> Response:
-        return await write(
-            store, request, lambda _author: _shown(saved_views.delete_view(store, project, view_id))
-        )
+    async def delete_view(view_id: str, project: str) -> Response:
+        return await write(project, lambda _author: _shown(saved_views.delete_view(store, project, view_id)))
 
     @app.post("/api/scores", include_in_schema=False)
-    async def add_score(body: ScoreBody, request: Request) -> Response:
-        return await write(store, request, lambda author: _insert(store, body, author))
+    async def add_score(body: ScoreBody) -> Response:
+        return await write(body.project, lambda author: _insert(store, body, author))
 
 
 def score_rows(body: ScoreBody, author: str, now: datetime) -> list[tuple[object, ...]]:
@@ -125,20 +123,18 @@ def _shown(view: saved_views.SavedView) -> dict[str, Any]:
     return asdict(view) | {"created_at": view.created_at.isoformat()}
 
 
-async def write(store: Store, request: Request, act: Callable[[str], Any]) -> Response:
-    """Act in the name of who is logged in; where nobody has to log in, in nobody's."""
-    username = request.session.get(_USER)
-    author = username if isinstance(username, str) else ""
-    if author and not await asyncio.to_thread(_may_write, store, author):
-        return JSONResponse({"error": f"{author} may look, but not change anything."}, status_code=403)
-    return await _answer(lambda: act(author))
+async def write(project: str, act: Callable[[str], Any], role: Role = "editor") -> Response:
+    """Act in the name of who is logged in; where nobody has to log in, in nobody's ("").
+
+    Raises:
+        NotAllowed: the person has not that role on the project.
+    """
+    author = rights.require(role, project).username
+    return await answer(lambda: act(author))
 
 
-def _may_write(store: Store, username: str) -> bool:
-    return any(user.username == username and user.role != "viewer" for user in access.list_users(store))
-
-
-async def _answer(ask: Callable[[], Any]) -> Response:
+async def answer(ask: Callable[[], Any]) -> Response:
+    """Return what `ask` returns as JSON; what it refuses is an answer with the words why."""
     try:
         return JSONResponse(await asyncio.to_thread(ask))
     except BadRequest as error:

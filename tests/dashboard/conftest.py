@@ -33,7 +33,7 @@ def shop(_embedded_database: SharedDatabase) -> Store:
 
 def fill(store: Store, now: datetime) -> None:
     """Put the traffic of `shop` into an empty store."""
-    from gnomon_collector.store import access
+    from gnomon_collector.store import users
 
     spans = [
         *seed.history(now, days=2, traces_per_day=150),
@@ -42,7 +42,7 @@ def fill(store: Store, now: datetime) -> None:
         *seed.wide_trace(now - timedelta(minutes=2), 1200),
     ]
     seed.insert(store, spans)
-    access.create_user(store, USERNAME, PASSWORD, "admin")
+    users.create_user(store, USERNAME, PASSWORD, "admin")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.dashboard.conftest import PASSWORD, SECRET, USERNAME, served
 
-from gnomon_collector.store import access
+from gnomon_collector.store import users
 from gnomon_collector.store.engine import Store
 from gnomon_dashboard.app import create_dashboard
 from gnomon_dashboard.auth import SESSION_COOKIE, LoginThrottle, is_same_site, login_page, safe_next
@@ -25,14 +25,14 @@ class Clock:
 
 
 @pytest.fixture
-def users(store: Store) -> Store:
-    access.create_user(store, USERNAME, PASSWORD, "admin")
+def people(store: Store) -> Store:
+    users.create_user(store, USERNAME, PASSWORD, "admin")
     return store
 
 
 @pytest.fixture
-def client(users: Store) -> Iterator[httpx.Client]:
-    with served(create_dashboard(users, secret=SECRET)) as url, httpx.Client(base_url=url) as client:
+def client(people: Store) -> Iterator[httpx.Client]:
+    with served(create_dashboard(people, secret=SECRET)) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
@@ -48,8 +48,8 @@ def routes(app: Any) -> list[tuple[str, str]]:
     return found
 
 
-def test_nobody_gets_anything_without_logging_in(users: Store) -> None:
-    app = create_dashboard(users, secret=SECRET)
+def test_nobody_gets_anything_without_logging_in(people: Store) -> None:
+    app = create_dashboard(people, secret=SECRET)
     with served(app) as url, httpx.Client(base_url=url) as client:
         tried = 0
         for method, path in routes(app):
@@ -88,10 +88,10 @@ def test_log_in_and_out(client: httpx.Client) -> None:
     assert client.get("/_dash-layout").status_code == 401
 
 
-def test_a_forged_or_foreign_session_is_none(client: httpx.Client, users: Store) -> None:
+def test_a_forged_or_foreign_session_is_none(client: httpx.Client, people: Store) -> None:
     client.cookies.set(SESSION_COOKIE, "eyJ1c2VyIjogImFkbWluIn0=.aaaa.bbbb")
     assert client.get("/_dash-layout").status_code == 401
-    other_app = create_dashboard(users, secret="another secret, as long as the other one")
+    other_app = create_dashboard(people, secret="another secret, as long as the other one")
     with served(other_app) as url, httpx.Client(base_url=url) as other:
         log_in(other)
         client.cookies.set(SESSION_COOKIE, other.cookies[SESSION_COOKIE])
@@ -183,17 +183,8 @@ def test_headers_allow_no_other_host(client: httpx.Client) -> None:
     assert client.get("/_dash-layout").headers["cache-control"] == "no-store"
 
 
-def test_who_is_deleted_is_out(users: Store) -> None:
-    from gnomon_dashboard.app import StoreAccounts
-
-    accounts = StoreAccounts(users)
-    assert accounts.exists(USERNAME)
-    access.delete_user(users, USERNAME)
-    assert not accounts.exists(USERNAME)
-
-
-def test_without_auth_only_this_machines_names_are_served(users: Store) -> None:
-    with served(create_dashboard(users, secret=SECRET, auth_required=False)) as url:
+def test_without_auth_only_this_machines_names_are_served(people: Store) -> None:
+    with served(create_dashboard(people, secret=SECRET, auth_required=False)) as url:
         assert httpx.get(f"{url}/_dash-layout").status_code == 200
         assert httpx.get(f"{url}/_dash-layout", headers={"Host": "evil.example"}).status_code == 403
         assert (
@@ -202,11 +193,11 @@ def test_without_auth_only_this_machines_names_are_served(users: Store) -> None:
         )
 
 
-def test_a_short_secret_is_refused(users: Store) -> None:
+def test_a_short_secret_is_refused(people: Store) -> None:
     with pytest.raises(ValueError, match="32 characters"):
-        create_dashboard(users, secret="short")
+        create_dashboard(people, secret="short")
 
 
-def test_the_dashboard_reports_nothing_about_itself(users: Store) -> None:
-    app = create_dashboard(users, secret=SECRET)
+def test_the_dashboard_reports_nothing_about_itself(people: Store) -> None:
+    app = create_dashboard(people, secret=SECRET)
     assert not app._native_telemetry.enabled()  # type: ignore[attr-defined]

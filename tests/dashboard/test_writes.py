@@ -11,7 +11,7 @@ from tests.dashboard import seed
 from tests.dashboard.conftest import PASSWORD, SECRET
 
 from gnomon_collector.errors import BadRequest
-from gnomon_collector.store import access, saved_views
+from gnomon_collector.store import saved_views, users
 from gnomon_dashboard.app import create_dashboard
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ SAME_SITE = {"sec-fetch-site": "same-origin"}
 
 
 def browser(store: Store, username: str, role: str) -> Iterator[TestClient]:
-    access.create_user(store, username, PASSWORD, role)
+    users.create_user(store, username, PASSWORD, role)
     with TestClient(create_dashboard(store, secret=SECRET), headers=SAME_SITE) as client:
         client.post("/login", data={"username": username, "password": PASSWORD})
         yield client

@@ -14,17 +14,19 @@ from gnomon_collector.store.access import (
     SCOPES,
     KeyRing,
     create_key,
-    create_user,
-    delete_user,
     key_sha256,
     list_keys,
+    revoke_key,
+)
+from gnomon_collector.store.engine import Store
+from gnomon_collector.store.users import (
+    create_user,
+    delete_user,
     list_users,
     new_password,
-    revoke_key,
     set_password,
     verify_password,
 )
-from gnomon_collector.store.engine import Store
 
 HOUR_S = 3600.0
 

@@ -1,8 +1,8 @@
-"""API keys and the people who log in.
+"""API keys.
 
 A key looks like ``gnm_i_`` and 30 characters of 0-9A-Za-z (178 bits): the letter is the scope's first. The
 start of it is its public id, under which it is listed and revoked; 131 secret bits remain. Only its SHA-256
-is stored: with so many random bits a slow hash would add nothing. Passwords are hashed with argon2id.
+is stored: with so many random bits a slow hash would add nothing.
 """
 
 from __future__ import annotations
@@ -20,17 +20,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Self, cast, get_args
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from gnomon_collector.errors import BadRequest, StoreError
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.projects import ProjectSettings, project_settings
 
 Scope = Literal["ingest", "feedback", "read", "admin"]
-Role = Literal["viewer", "editor", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
-ROLES: tuple[Role, ...] = get_args(Role)
 
 ALL_PROJECTS = "*"
 """The project of keys that are not bound to one: admin keys always, read keys when asked for."""
@@ -39,8 +34,6 @@ _ALPHABET = string.digits + string.ascii_letters
 _SECRET_CHARACTERS = 30
 _KEY_ID_CHARACTERS = len("gnm_i_") + 8
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_USERNAME = re.compile(r"[^\s\x00-\x1f]{1,100}")
-_MIN_PASSWORD_CHARACTERS = 8
 
 _KEYS = """
 SELECT key_id, key_sha256, project, scope, name, created_at, expires_at, revoked_at
@@ -56,13 +49,6 @@ _KEY_COLUMNS = (
     *("key_id", "key_sha256", "project", "scope", "name", "created_at", "expires_at", "revoked_at"),
     "version",
 )
-_USERS = "SELECT username, role, created_at FROM users FINAL WHERE deleted_at IS NULL ORDER BY username"
-_USER = """
-SELECT username, role, created_at, password_hash
-FROM users FINAL
-WHERE username = {username:String} AND deleted_at IS NULL
-"""
-_USER_COLUMNS = ("username", "password_hash", "role", "created_at", "deleted_at", "version")
 
 _log = logging.getLogger(__name__)
 
@@ -102,15 +88,6 @@ class NewKey:
     key_id: str
     project: str
     scope: Scope
-
-
-@dataclass(frozen=True)
-class User:
-    """A person who may log in to the dashboard."""
-
-    username: str
-    role: Role
-    created_at: datetime
 
 
 def create_key(
@@ -255,84 +232,6 @@ class KeyRing:
                 _log.warning("API keys could not be read, the ones known stay good: %s", error)
 
 
-def create_user(store: Store, username: str, password: str, role: str = "viewer") -> User:
-    """Let somebody in.
-
-    Raises:
-        BadRequest: the name is taken or unusable, the password too short, or the role unknown
-    """
-    if role not in ROLES:
-        raise BadRequest(f"There is no role {role!r}. Roles are {', '.join(ROLES)}.")
-    if not _USERNAME.fullmatch(username):
-        raise BadRequest("A username has 1 to 100 characters and no spaces.")
-    if store.query(_USER, {"username": username}).rows:
-        raise BadRequest(f"There is already a user {username!r}.")
-    user = User(username, role, datetime.now(UTC))
-    _write_user(store, user, password)
-    return user
-
-
-def set_password(store: Store, username: str, password: str) -> None:
-    """Change the password of a user.
-
-    Raises:
-        BadRequest: there is no such user, or the password is too short
-    """
-    rows = store.query(_USER, {"username": username}).rows
-    if not rows:
-        raise BadRequest(f"There is no user {username!r}.")
-    _write_user(store, _user(rows[0]), password)
-
-
-def delete_user(store: Store, username: str) -> None:
-    """Take somebody's access away.
-
-    Raises:
-        BadRequest: there is no such user
-    """
-    rows = store.query(_USER, {"username": username}).rows
-    if not rows:
-        raise BadRequest(f"There is no user {username!r}.")
-    user = _user(rows[0])
-    row = (user.username, "", user.role, user.created_at, datetime.now(UTC), time.time_ns())
-    store.insert_rows("users", _USER_COLUMNS, [row])
-
-
-def list_users(store: Store) -> list[User]:
-    """Return the users by name."""
-    return [_user(row) for row in store.query(_USERS).rows]
-
-
-def verify_password(store: Store, username: str, password: str) -> User | None:
-    """Return the user when the password is right, else None.
-
-    Takes about 50 ms of one core and 64 MiB, for unknown users too, so that names cannot be told by time.
-    """
-    rows = store.query(_USER, {"username": username}).rows
-    hasher = PasswordHasher()
-    if not rows:
-        hasher.hash(password)
-        return None
-    try:
-        hasher.verify(str(rows[0][3]), password)
-    except (VerificationError, InvalidHashError):
-        return None
-    return _user(rows[0])
-
-
-def new_password() -> str:
-    """Return a random password (119 bits)."""
-    return _random_text(20)
-
-
-def _write_user(store: Store, user: User, password: str) -> None:
-    if len(password) < _MIN_PASSWORD_CHARACTERS:
-        raise BadRequest(f"The password is too short: {_MIN_PASSWORD_CHARACTERS} characters at least.")
-    password_hash = PasswordHasher().hash(password)
-    row = (user.username, password_hash, user.role, user.created_at, None, time.time_ns())
-    store.insert_rows("users", _USER_COLUMNS, [row])
-
-
 def _read_keys(store: Store) -> list[tuple[KeyInfo, str]]:
     return [(_key_info(row), str(row[1])) for row in store.query(_KEYS).rows]
 
@@ -350,10 +249,6 @@ def _key_info(row: tuple[object, ...]) -> KeyInfo:
     )
 
 
-def _user(row: tuple[object, ...]) -> User:
-    return User(str(row[0]), cast(Role, row[1]), cast(datetime, row[2]))
-
-
 def _checked_scope(scope: str) -> Scope:
     if scope not in SCOPES:
         raise BadRequest(f"There is no scope {scope!r}. Scopes are {', '.join(SCOPES)}.")
@@ -365,6 +260,15 @@ def _check_project(project: str, scope: Scope) -> None:
         raise BadRequest("An admin key is for the whole server: give it the project '*'.")
     if project == ALL_PROJECTS and scope in ("admin", "read"):
         return
+    check_project_name(project)
+
+
+def check_project_name(project: str) -> None:
+    """Make sure that a text can be the name of a project.
+
+    Raises:
+        BadRequest: it cannot
+    """
     if not _PROJECT.fullmatch(project):
         raise BadRequest(
             f"{project!r} cannot be a project: letters, digits, _ . - only, starting with a letter or digit,"

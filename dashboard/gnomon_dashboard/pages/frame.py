@@ -14,6 +14,7 @@ from gnomon_dashboard.components import empty
 from gnomon_dashboard.components.shell import options
 from gnomon_dashboard.context import Context, View, resolve
 from gnomon_dashboard.pages.entry import Entry, find
+from gnomon_dashboard.rights import NotAllowed
 from gnomon_dashboard.scripts import connect
 from gnomon_dashboard.state import ViewState
 
@@ -58,6 +59,10 @@ def register(app: Dash, context: Context, pages: tuple[Entry, ...]) -> None:
     )
     async def show_page(path: str, search: str, shown: str | None) -> tuple[Any, Any]:
         view = state.parse(search)
+        try:
+            await resolve(context, search, ctx.cookies)
+        except NotAllowed as refusal:
+            return empty.not_found("Not for you to see", str(refusal)), f"refused {search}"
         key = page_key(pages, path, view)
         return (no_update, no_update) if key == shown else (page(pages, path, view), key)
 
@@ -90,7 +95,10 @@ def register(app: Dash, context: Context, pages: tuple[Entry, ...]) -> None:
         Input(ids.URL, "search"),
     )
     async def follow_filters(search: str) -> tuple[Any, ...]:
-        view = await resolve(context, search, ctx.cookies)
+        try:
+            view = await resolve(context, search, ctx.cookies)
+        except NotAllowed:
+            return options(await context.projects.get(), []), None, [], [], [], [], [], []
         known, found = await _options(context, view)
         chosen = view.state
         return (

@@ -8,13 +8,14 @@ from zoneinfo import available_timezones
 import dash_mantine_components as dmc
 from dash import Dash, Input, html
 
-from gnomon_collector.store import access
-from gnomon_collector.store.access import KeyInfo, User
+from gnomon_collector.store import access, users
+from gnomon_collector.store.access import KeyInfo
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.projects import ProjectSettings, project_settings
 from gnomon_collector.store.queries import arrivals
 from gnomon_collector.store.queries.arrivals import Arrival, Flag, ProjectSize, Source
 from gnomon_collector.store.status import StoreStatus, store_status
+from gnomon_collector.store.users import User
 from gnomon_dashboard import charts, units
 from gnomon_dashboard.components import tiles
 from gnomon_dashboard.components.attributes import aria
@@ -231,7 +232,7 @@ PANELS: Final = (
         "People",
         "gnomon users creates and removes them. A viewer may look, but not judge.",
         "",
-        lambda store, _view: access.list_users(store),
+        lambda store, _view: users.list_users(store),
         draw_users,
         kind="content",
         explore="",
