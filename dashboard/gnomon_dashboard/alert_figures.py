@@ -7,7 +7,17 @@ from typing import Any
 from gnomon_collector.alerts.preview import GroupPreview, Preview
 from gnomon_collector.alerts.wording import shown
 from gnomon_collector.store.alerts import Incident
-from gnomon_dashboard.figures import Canvas, Figure, base_layout, faint, line, naive_time, short_name
+from gnomon_dashboard.figures import (
+    Canvas,
+    Figure,
+    base_layout,
+    duration_ticks,
+    faint,
+    highest,
+    line,
+    naive_time,
+    short_name,
+)
 from gnomon_schemas.metrics import Unit
 
 MOST_LINES = 4
@@ -28,7 +38,7 @@ def preview_figure(found: Preview, canvas: Canvas) -> Figure:
         traces.append(_limit(found.groups[0], palette.bad, canvas, unit))
     layout = _over(found.start, found.end, canvas)
     layout |= {"shapes": shapes}
-    layout["yaxis"] |= {"rangemode": "tozero"}
+    layout["yaxis"] |= {"rangemode": "tozero"} | _ticks(unit, highest(traces) if traces else 1)
     return {"data": traces, "layout": layout}
 
 
@@ -58,7 +68,7 @@ def incident_figure(
         {"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1,
          "line": {"color": palette.bad, "width": 1.5, "dash": "dot"}}
     ]  # fmt: skip
-    layout["yaxis"] |= {"rangemode": "tozero"}
+    layout["yaxis"] |= {"rangemode": "tozero"} | _ticks(unit, highest(traces))
     return {"data": traces, "layout": layout}
 
 
@@ -74,6 +84,12 @@ def with_firings(figure: Figure, incidents: Sequence[Incident], canvas: Canvas) 
     ]
     layout = figure["layout"]
     return {**figure, "layout": layout | {"shapes": [*layout.get("shapes", []), *bands]}}
+
+
+def _ticks(unit: Unit, top: float) -> dict[str, Any]:
+    if unit == "ms":
+        return duration_ticks(top)
+    return {"tickformat": ".0%" if top > 0.08 else ".1%"} if unit == "ratio" else {"tickformat": "~s"}
 
 
 def _values(group: GroupPreview, colour: str, canvas: Canvas, unit: Unit) -> Figure:

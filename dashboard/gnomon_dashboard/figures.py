@@ -11,7 +11,6 @@ from math import log2
 from typing import Any, Final
 
 from gnomon_collector.store.queries.filters import Window
-from gnomon_collector.store.queries.glance import Marker
 from gnomon_collector.store.queries.histogram import (
     BUCKETS_PER_OCTAVE,
     add,
@@ -39,6 +38,12 @@ CONFIG: Final[dict[str, Any]] = {
     "doubleClick": "reset",
 }
 _MILLISECOND_TICKS: Final = tuple(factor * 10**exponent for exponent in range(7) for factor in (1, 2, 5))
+_HOUR_MS: Final = 3_600_000
+_DURATION_TICKS: Final = (
+    *(tick for tick in _MILLISECOND_TICKS if tick <= 20_000),
+    *(minutes * 60_000 for minutes in (0.5, 1, 2, 5, 10, 20, 30)),
+    *(hours * _HOUR_MS for hours in (1, 2, 6, 12, 24, 48, 120, 240)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,33 +175,6 @@ def cost_by_model(rows: Sequence[ModelUsage], canvas: Canvas) -> Figure:
         bars["y"] = [units.amount(value) for value in bars["y"]]
     figure["layout"]["yaxis"] |= units.money_axis() | {"tickformat": "~f" if _small(figure) else "~s"}
     return figure
-
-
-def with_markers(figure: Figure, markers: Sequence[Marker], canvas: Canvas) -> Figure:
-    """Return a figure over time with a dotted line and a word where something changed."""
-    shapes, notes = [], []
-    for marker in markers:
-        at = naive_time(marker.time, canvas.zone)
-        line_of = {"color": canvas.palette.muted, "width": 1, "dash": "dot"}
-        shapes.append(
-            {"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": line_of}
-        )
-        notes.append(
-            {
-                "x": at,
-                "y": 1,
-                "yref": "paper",
-                "yanchor": "top",
-                "xanchor": "left",
-                "textangle": 90,
-                "showarrow": False,
-                "text": short_name(marker.text, 44),
-                "font": {"size": 10, "color": canvas.palette.muted},
-            }
-        )
-    layout = figure["layout"]
-    added = {"shapes": [*layout.get("shapes", []), *shapes]}
-    return {**figure, "layout": layout | added | {"annotations": [*layout.get("annotations", []), *notes]}}
 
 
 def models_shown(rows: Sequence[ModelUsage]) -> list[str]:
@@ -334,7 +312,7 @@ def highest(traces: Sequence[Figure]) -> float:
 
 def duration_ticks(highest_ms: float) -> Figure:
     """About five ticks at round durations, labelled with their unit."""
-    step = next((tick for tick in _MILLISECOND_TICKS if highest_ms / tick <= 5), 1_000_000)
+    step = next((tick for tick in _DURATION_TICKS if highest_ms / tick <= 5), highest_ms / 5)
     values = [step * index for index in range(int(highest_ms // step) + 2)]
     return {"tickvals": values, "ticktext": [duration_tick(value) for value in values]}
 
@@ -363,7 +341,11 @@ def duration_tick(ms: float) -> str:
         return "0"
     if ms < 1000:
         return f"{ms:g} ms"
-    return f"{ms / 1000:g} s" if ms < 120_000 else f"{ms / 60_000:g} min"
+    if ms < 120_000:
+        return f"{ms / 1000:g} s"
+    if ms < 2 * _HOUR_MS:
+        return f"{ms / 60_000:g} min"
+    return f"{ms / _HOUR_MS:g} h" if ms < 48 * _HOUR_MS else f"{ms / (24 * _HOUR_MS):.3g} d"
 
 
 def _quantile_marks(counts: Sequence[int], palette: Palette) -> tuple[list[Figure], list[Figure]]:

@@ -1,7 +1,7 @@
 """The form of an alert rule, as a view of the rule's TOML text. Pure.
 
-The text is what is saved. `read_form` says what the form shows of it; `write_form` changes in it what somebody
-changed in the form, and nothing else: comments, order, and keys that the form has no field for stay.
+The text is what is saved. `read_form` says what the form shows of it; `write_form` changes in it what
+somebody changed in the form, and nothing else: comments, order, and keys without a field stay.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gnomon_collector.alerts.model import duration_text
 Values: TypeAlias = Mapping[str, Any]
 """What the fields show, by the name of the field."""
 
-_EMPTY: Final = ("", None, [])
+_EMPTY: Final[tuple[Any, ...]] = ("", None, [])
 KINDS: Final[Mapping[str, str]] = {
     "threshold": "Limit",
     "change": "Change",
@@ -223,7 +223,11 @@ def _inline(values: Mapping[str, Any]) -> Any:
     return table
 
 
-_SPELLED: Final[Mapping[str, Callable[[Any], Any]]] = {"filter": _filters, "labels": _labels, "group_by": list}
+_SPELLED: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "filter": _filters,
+    "labels": _labels,
+    "group_by": list,
+}
 
 
 def _put_condition(rule: MutableMapping[str, Any], values: Values, changed: Values) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httpx
 import pytest
@@ -15,16 +15,17 @@ from tests.dashboard.conftest import SECRET, served
 from tests.e2e.browser import chromium, page, until  # noqa: F401
 
 from gnomon_collector.alerts.budgets import BudgetMeter
-from gnomon_collector.alerts.config import AlertConfig, default_rules
+from gnomon_collector.alerts.config import AlertConfig, default_rules, parse_rule
 from gnomon_collector.alerts.engine import Engine
 from gnomon_collector.alerts.rulebook import published
 from gnomon_collector.alerts.watch import Grid
 from gnomon_collector.store.alerts import AlertRecords
 from gnomon_collector.store.budgets import CONFIG_DOCUMENT, save_document
-from gnomon_collector.store.queries.filters import Window
+from gnomon_collector.store.queries.filters import Scope, Window
 from gnomon_dashboard.alert_figures import with_firings
 from gnomon_dashboard.app import create_dashboard
 from gnomon_dashboard.figures import Canvas, blank
+from gnomon_dashboard.markers import Timeline
 from gnomon_dashboard.theme import palette
 
 if TYPE_CHECKING:
@@ -80,24 +81,70 @@ def test_from_what_fires_to_the_failed_call(page: Page, url: str) -> None:  # no
     page.wait_for_url("**/trace/**")
 
 
-def test_a_rule_is_tried_saved_and_deleted(page: Page, url: str, failing: Store) -> None:  # noqa: F811
+MINE = 'name = "Mine"\nmetric = "error_rate"\n[condition]\nkind = "threshold"\n'
+
+
+def write_text(page: Page, text: str) -> None:  # noqa: F811
+    page.get_by_role("tab", name="TOML").click()
+    page.fill("#alert-rule-text", text)
+
+
+def test_a_rule_is_made_in_the_form(page: Page, url: str, failing: Store) -> None:  # noqa: F811
     page.goto(f"{url}/alerts?project={PROJECT}&rule=Provider+outage&refresh=0")
-    until(page, "document.querySelector('#alert-rule-text')?.value.includes('Provider outage')")
-    page.click("#alert-preview")
     shows(page, "#alert-preview-words", "it would have fired 1 time")
-    page.fill("#alert-rule-text", 'name = "Mine"\nmetric = "error_rate"\n[condition]\nkind = "threshold"\n')
-    page.click("#alert-preview")
-    shows(page, "#alert-preview-words", "either `above` or `below`")
-    page.fill(
-        "#alert-rule-text",
-        'name = "Mine"\nmetric = "error_rate"\n[condition]\nkind = "threshold"\nabove = 0.5\n',
-    )
+    until(page, "document.querySelector('#alert-field-name')?.value === 'Provider outage'")
+    page.click("#alert-duplicate")
+    until(page, "document.querySelector('#alert-field-name')?.value === 'Provider outage (copy)'")
+    page.fill("#alert-field-name", "By model")
+    page.locator("#alert-field-metric").fill("error rate")
+    page.get_by_role("option", name="Error rate (0 to 1)").click()
+    page.locator("#alert-field-filter").fill("provider=openai")
+    page.keyboard.press("Enter")
+    page.locator("#alert-field-kind").get_by_text("Spike").click()
+    page.locator("#alert-field-deviations").wait_for()
+    page.fill("#alert-field-deviations", "8")
+    until(page, "document.querySelector('#alert-rule-text')?.value.includes('deviations = 8')")
+    shows(page, "#alert-form-note", "Only under TOML, and kept as it is: inhibits")
     page.click("[data-action=alert-save]")
-    shows(page, "#alert-rule-state", "Saved: Mine")
-    assert [one.name for one in AlertRecords(failing).rules(PROJECT)] == ["Mine"]
+    shows(page, "#alert-rule-state", "Saved: By model")
+    [stored] = AlertRecords(failing).rules(PROJECT)
+    rule = parse_rule(stored.definition)
+    assert (rule.metric, rule.filter, rule.condition.kind) == (
+        "error_rate",
+        {"provider": ("openai",)},
+        "spike",
+    )
+    page.locator("#alerts-rules").scroll_into_view_if_needed()
+    shows(page, "#alerts-rules", "By model")
+
+
+def test_a_rule_is_switched_off_and_on_and_deleted(page: Page, url: str, failing: Store) -> None:  # noqa: F811
+    page.goto(f"{url}/alerts?project={PROJECT}&rule=By+model&refresh=0")
+    until(page, "document.querySelector('#alert-field-name')?.value === 'By model'")
+    page.click("#alert-switch")
+    shows(page, "#alert-rule-state", "By model is off for this project")
+    shows(page, "#alert-switch", "Switch on")
+    assert [one.is_enabled for one in AlertRecords(failing).rules(PROJECT)] == [False]
+    page.click("#alert-switch")
+    shows(page, "#alert-rule-state", "By model is on again")
     page.click("[data-action=alert-delete]")
-    shows(page, "#alert-rule-state", "Deleted: Mine")
+    shows(page, "#alert-rule-state", "Deleted: By model")
     assert AlertRecords(failing).rules(PROJECT) == []
+
+
+def test_the_text_and_the_form_are_one_rule(page: Page, url: str) -> None:  # noqa: F811
+    page.goto(f"{url}/alerts?project={PROJECT}&refresh=0")
+    until(page, "document.querySelector('#alert-field-name')?.value === 'Slow answers'")
+    write_text(page, MINE)
+    shows(page, "#alert-form-note", "either `above` or `below`")
+    shows(page, "#alert-preview-words", "either `above` or `below`")
+    page.get_by_role("tab", name="Form").click()
+    until(page, "document.querySelector('#alert-field-name')?.value === 'Mine'")
+    page.fill("#alert-field-limit", "0.5")
+    until(page, "document.querySelector('#alert-rule-text')?.value.includes('above = 0.5')")
+    shows(page, "#alert-preview-words", "it would have fired")
+    write_text(page, "name = ")
+    shows(page, "#alert-form-note", "Put it right under TOML")
 
 
 def test_a_silence_begins_and_ends(page: Page, url: str, failing: Store) -> None:  # noqa: F811
@@ -149,10 +196,41 @@ def test_another_site_cannot_write(url: str) -> None:
     assert httpx.post(f"{url}/api/alerts/silences", json=body).status_code == 403
 
 
-def test_firings_are_bands_on_the_overview(failing: Store) -> None:
+def test_firings_are_bands_on_a_chart(failing: Store) -> None:
     now = datetime.now(UTC)
     palette_canvas = Canvas(palette("light"), UTC, Window(now - timedelta(hours=1), now, 60))
     incidents = AlertRecords(failing).incidents(PROJECT, since=now - timedelta(hours=1))
     figure = with_firings(blank(), incidents, palette_canvas)
     assert [shape["type"] for shape in figure["layout"]["shapes"]] == ["rect"] * len(incidents)
     assert incidents
+
+
+def test_every_chart_over_time_says_what_fired(page: Page, url: str) -> None:  # noqa: F811
+    for path in ("/", "/latency", "/cost"):
+        page.goto(f"{url}{path}?project={PROJECT}&range=6h&refresh=0")
+        page.locator(".js-plotly-plot .shapelayer path").first.wait_for(state="attached")
+
+
+class Counting:
+    """A store that counts what it is asked."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.asked = store, 0
+
+    def query(self, sql: str, parameters: object = None, **options: object) -> object:
+        self.asked += 1
+        return self.store.query(sql, parameters, **options)  # type: ignore[arg-type]
+
+
+def test_the_charts_of_a_page_ask_once_what_happened(failing: Store) -> None:
+    now = datetime.now(UTC).replace(second=30)
+    counting = Counting(failing)
+    timeline = Timeline(cast("Store", counting))
+    window = Window(now - timedelta(hours=1), now, 60)
+    first = timeline.events(Scope(PROJECT), window)
+    asked = counting.asked
+    again = timeline.events(Scope(PROJECT), Window(window.start, now + timedelta(seconds=1), 60))
+    assert [one.rule for one in first.firings] == ["Provider outage"]
+    assert again == first and counting.asked == asked
+    timeline.events(Scope("another"), window)
+    assert counting.asked > asked

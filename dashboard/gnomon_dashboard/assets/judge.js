@@ -1,6 +1,7 @@
 // The page of one trace: a score, a comment or a correction; a span raw; a call as a script.
 (function () {
   "use strict";
+  const { call } = window.gnomonPage;
 
   async function post(form) {
     const state = document.getElementById("judge-state");
@@ -17,14 +18,9 @@
       state.textContent = "Choose good or bad, or write something.";
       return;
     }
-    const response = await fetch("/api/scores", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    const answer = await response.json();
-    state.textContent = response.ok ? "Saved" : answer.error || "It could not be saved.";
-    if (response.ok) document.getElementById("refresh-now")?.click();
+    await call("POST", "/api/scores", body);
+    state.textContent = "Saved";
+    document.getElementById("refresh-now")?.click();
   }
 
   document.addEventListener("submit", (event) => {
@@ -34,9 +30,8 @@
   });
 
   async function show(title, address) {
-    const response = await fetch(address);
-    const answer = await response.json();
-    window.gnomonSheet(title, answer.text ?? answer.error);
+    const { text } = await call("GET", address).catch((error) => ({ text: error.message }));
+    window.gnomonSheet(title, text);
   }
 
   const project = () => window.location.search;

@@ -60,10 +60,11 @@ def rule_table(rules: Sequence[Rule], project: str, link: Link) -> Any:
             Cell(_CONDITIONS.get(one.condition.kind, one.condition.kind)),
             Cell(one.severity, tone="bad" if one.severity == "critical" else ""),
             Cell("this project" if one.project == project else "all projects"),
+            Cell("on" if one.enabled else "off", tone="" if one.enabled else "bad"),
         ]
         for one in rules
     ]
-    return ranking(("Rule", "Metric", "For each", "Fires on", "Severity", "Of"), rows, texts=6)
+    return ranking(("Rule", "Metric", "For each", "Fires on", "Severity", "Of", "State"), rows, texts=7)
 
 
 def silence_list(silences: Sequence[Silence], zone: tzinfo) -> Any:

@@ -1,6 +1,5 @@
 """Alerts: what fires, what fired, the rules with a preview of each, silences, and the messages sent."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,31 +7,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, ctx, dcc, html
+from dash import Dash, html
 
-from gnomon_collector.alerts.config import default_rules, parse_rule
+from gnomon_collector.alerts.config import default_rules
 from gnomon_collector.alerts.model import Rule
-from gnomon_collector.alerts.preview import Preview, preview
-from gnomon_collector.alerts.rule_text import TEMPLATE, rule_text
-from gnomon_collector.errors import BadRequest, ConfigError, StoreError
 from gnomon_collector.store.alerts import AlertRecords, Delivery, Incident, Silence
 from gnomon_collector.store.budgets import CONFIG_DOCUMENT, document
 from gnomon_collector.store.engine import Store
-from gnomon_dashboard import alert_figures, figures, ids, links, state, units
+from gnomon_dashboard import links, state, units
 from gnomon_dashboard.components import alert_list, tiles
 from gnomon_dashboard.components.attributes import aria, data
 from gnomon_dashboard.components.tiles import Tile
-from gnomon_dashboard.context import Context, View, resolve
-from gnomon_dashboard.pages import panel
+from gnomon_dashboard.context import Context, View
+from gnomon_dashboard.pages import panel, rule_editor
 from gnomon_dashboard.pages.entry import Entry
 from gnomon_dashboard.pages.panel import Panel
 from gnomon_dashboard.state import ViewState
-
-TEXT: Final = "alert-rule-text"
-PREVIEW: Final = "alert-preview"
-PREVIEW_CHART: Final = "alert-preview-chart"
-PREVIEW_WORDS: Final = "alert-preview-words"
-_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +90,7 @@ def draw_history(found: Sequence[Incident], view: View) -> Any:
 
 
 def ask_rules(store: Store, view: View) -> Sequence[Rule]:
-    return rules_in_force(store, view.project)
+    return rule_editor.known_rules(store, view.project, rules_in_force(store, view.project))
 
 
 def draw_rules(found: Sequence[Rule], view: View) -> Any:
@@ -129,29 +119,6 @@ def draw_deliveries(found: Sequence[Delivery], view: View) -> Any:
 def incident_link(view: ViewState) -> alert_list.Link:
     """Return what makes the address of an incident's page."""
     return lambda incident_id: f"/incident/{incident_id}" + state.to_query(links.kept(view))
-
-
-def preview_shown(store: Store, text: str, view: View) -> tuple[Any, Any]:
-    """Return the words and the figure of a preview of the rule in `text`."""
-    try:
-        found = preview(store, parse_rule(text), view.project, _now(), _DAYS)
-    except (ConfigError, BadRequest, StoreError) as error:
-        return html.P(str(error), className="alert-error", role="alert"), figures.blank()
-    return preview_words(found), alert_figures.preview_figure(found, view.canvas)
-
-
-def preview_words(found: Preview) -> Any:
-    """Return what a rule would have done, in words."""
-    if not found.groups:
-        return html.P("No calls in this time: nothing to try the rule on.", className="muted")
-    times = "time" if found.firings == 1 else "times"
-    text = (
-        f"In the last {_DAYS} days it would have fired {found.firings} {times}, {found.per_week:.1f} a week."
-    )
-    noise = "" if found.noise is None else f" {units.percent(found.noise, 0)} were over within 15 minutes."
-    tried = f" Tried on the {len(found.groups)} largest of {found.all_groups} label sets."
-    partial = tried if found.all_groups > len(found.groups) else ""
-    return html.P([html.Strong(text), noise, partial])
 
 
 def _tile(key: str, label: str, value: int, note: str) -> Tile:
@@ -200,30 +167,6 @@ def _card(title: str, unit: str, content: Any) -> Any:
     return html.Section([head, content], className="panel panel-wide", **aria(label=title))
 
 
-def _editor() -> Any:
-    buttons = [
-        html.Button("Preview", id=PREVIEW, type="button", className="chip-button active"),
-        html.Button("Save", type="button", className="chip-button", **data(action="alert-save")),
-        html.Button("Delete", type="button", className="chip-button", **data(action="alert-delete")),
-        html.Span(id="alert-rule-state", className="alert-state", role="status"),
-    ]
-    chart = dcc.Graph(
-        id=PREVIEW_CHART,
-        figure=figures.blank(),
-        config=figures.CONFIG,  # type: ignore[arg-type]
-        responsive=True,
-        className="chart",
-    )
-    text = dmc.Textarea(
-        id=TEXT, className="alert-text", minRows=15, spellCheck=False, **aria(label="Rule as TOML")
-    )
-    columns = [
-        html.Div([text, html.Div(buttons, className="chip-row")]),
-        html.Div([html.Div(id=PREVIEW_WORDS), html.Div(chart, className="alert-chart")]),
-    ]
-    return _card("Rule editor", "TOML, as in an alerts file", html.Div(columns, className="alert-editor"))
-
-
 _PANELS: Final = (
     Panel("alerts-tiles", "Alerts in figures", "", "", ask_summary, draw_summary, kind="tiles"),
     Panel(
@@ -247,18 +190,19 @@ _PANELS: Final = (
         kind="content",
         explore="",
         empty="Nothing fired in this time range",
+        is_wide=True,
     ),
     Panel(
         "alerts-rules",
         "Rules",
-        "The rules in force for this project: those that come with Gnomon, those of the alerts file, and"
-        " those"
-        " made here. A click brings one into the editor below.",
+        "The rules for this project: those that come with Gnomon, those of the alerts file, and those made"
+        " here. A click brings one into the editor below.",
         "",
         ask_rules,
         draw_rules,
         kind="content",
         explore="",
+        is_wide=True,
     ),
 )
 _MORE_PANELS: Final = (
@@ -295,7 +239,10 @@ def layout(_path: str, _view: ViewState) -> Any:
     return [
         html.H1("Alerts", className="visually-hidden"),
         panel.grid(_PANELS),
-        html.Div([_editor(), _silence_form()], className="panels alert-editor-row"),
+        html.Div(
+            [_card("Rule editor", "tried on the last 30 days", rule_editor.layout()), _silence_form()],
+            className="panels alert-editor-row",
+        ),
         panel.grid(_MORE_PANELS),
     ]
 
@@ -304,33 +251,7 @@ def register(app: Dash, context: Context) -> None:
     """Add the page's callbacks."""
     panel.register(app, context, PANELS)
 
-    @app.callback(Output(TEXT, "value"), Input(ids.URL, "search"))
-    async def show_rule(search: str) -> str:
-        view = await resolve(context, search, ctx.cookies)
-        return await asyncio.to_thread(text_of, context.store, view)
-
-    @app.callback(
-        Output(PREVIEW_WORDS, "children"),
-        Output(PREVIEW_CHART, "figure"),
-        Input(PREVIEW, "n_clicks"),
-        State(TEXT, "value"),
-        State(ids.URL, "search"),
-        State(ids.SCHEME, "data"),
-        prevent_initial_call=True,
-    )
-    async def show_preview(_clicks: int, text: str, search: str, scheme: str) -> tuple[Any, Any]:
-        view = await resolve(context, search, ctx.cookies, scheme)
-        return await asyncio.to_thread(preview_shown, context.store, text or "", view)
-
-
-def text_of(store: Store, view: View) -> str:
-    """Return the text of the rule that the URL names, else a rule to begin with."""
-    name = view.state.option("rule")
-    try:
-        found = next((one for one in rules_in_force(store, view.project) if one.name == name), None)
-    except StoreError:
-        found = None
-    return rule_text(found) if found else TEMPLATE
+    rule_editor.register(app, context, rules_in_force)
 
 
 PAGE: Final = Entry("/alerts", "Alerts", "Monitor", "bell", layout, register, letter="a", panels=PANELS)

@@ -7,13 +7,13 @@ from typing import Any, Final, TypeVar
 from dash import Dash, Input, Output, ctx, html
 
 from gnomon_collector.errors import StoreError
-from gnomon_collector.store.alerts import AlertRecords, Incident
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.queries import filters, glance, overview
+from gnomon_collector.store.queries import filters, overview
 from gnomon_collector.store.queries.filters import Scope, Window
-from gnomon_dashboard import alert_figures, figures, ids, links
+from gnomon_dashboard import figures, ids, links
 from gnomon_dashboard.components import empty, outcomes, panels, tiles
 from gnomon_dashboard.context import Context, View, resolve
+from gnomon_dashboard.markers import Timeline
 from gnomon_dashboard.pages import glance_panel, panel
 from gnomon_dashboard.pages.entry import Entry
 from gnomon_dashboard.pages.panel import Panel
@@ -108,6 +108,7 @@ def _panel(panel_id: str, title: str, hint: str, unit: str) -> Any:
 
 def register(app: Dash, context: Context) -> None:
     """Add the page's callbacks: one for each query, so that a slow panel blocks no other."""
+    timeline = Timeline(context.store)
     _register_empty(app, context)
     panel.register(app, context, (glance_panel.PANEL,))
     for one in BEHIND:
@@ -122,7 +123,7 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_traffic(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
         view = await resolve(context, search, ctx.cookies, scheme)
-        return await asyncio.to_thread(traffic_panels, context.store, view)
+        return await asyncio.to_thread(traffic_panels, context.store, view, timeline)
 
     @app.callback(
         Output(ids.LATENCY_TILES, "children"),
@@ -134,7 +135,7 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_latency(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
         view = await resolve(context, search, ctx.cookies, scheme)
-        return await asyncio.to_thread(latency_panels, context.store, view)
+        return await asyncio.to_thread(latency_panels, context.store, view, timeline)
 
     @app.callback(
         Output(ids.TOKENS_BY_MODEL, "figure"),
@@ -145,7 +146,7 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_usage(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
         view = await resolve(context, search, ctx.cookies, scheme)
-        return await asyncio.to_thread(usage_panels, context.store, view)
+        return await asyncio.to_thread(usage_panels, context.store, view, timeline)
 
     @app.callback(
         Output(ids.SUCCESS_DISTRIBUTION, "children"),
@@ -182,17 +183,17 @@ async def _has_data(context: Context, view: View) -> bool:
         return True
 
 
-def traffic_panels(store: Store, view: View) -> tuple[Any, ...]:
+def traffic_panels(store: Store, view: View, timeline: Timeline) -> tuple[Any, ...]:
     """Return the tiles of traffic, success over time, and what stands over it."""
     series = _asked(overview.traffic, store, view)
     if isinstance(series, str):
         return [], figures.blank(), panels.failed(series)
     shown = tiles.render(tiles.traffic_tiles(series, view.window))
     figure = figures.success_over_time(series, view.canvas)
-    return shown, _marked(figure, store, view), None if series.buckets else panels.nothing()
+    return shown, timeline.marked(figure, view), None if series.buckets else panels.nothing()
 
 
-def latency_panels(store: Store, view: View) -> tuple[Any, ...]:
+def latency_panels(store: Store, view: View, timeline: Timeline) -> tuple[Any, ...]:
     """Return the tiles of latency, both latency figures, and what stands over them."""
     series = _asked(overview.latency, store, view)
     if isinstance(series, str):
@@ -200,14 +201,14 @@ def latency_panels(store: Store, view: View) -> tuple[Any, ...]:
     over = None if series.buckets else panels.nothing()
     return (
         tiles.render(tiles.latency_tiles(series)),
-        _marked(figures.latency_over_time(series, view.canvas), store, view),
+        timeline.marked(figures.latency_over_time(series, view.canvas), view),
         over,
         figures.latency_distribution(series, view.canvas),
         over,
     )
 
 
-def usage_panels(store: Store, view: View) -> tuple[Any, ...]:
+def usage_panels(store: Store, view: View, timeline: Timeline) -> tuple[Any, ...]:
     """Return tokens and cost by model, and what stands over them."""
     rows = _asked(overview.usage_by_model, store, view)
     if isinstance(rows, str):
@@ -215,11 +216,11 @@ def usage_panels(store: Store, view: View) -> tuple[Any, ...]:
     has_tokens = any(row.input_tokens + row.output_tokens for row in rows)
     has_cost = any(row.priced for row in rows)
     return (
-        figures.tokens_by_model(rows, view.canvas),
+        timeline.marked(figures.tokens_by_model(rows, view.canvas), view),
         None
         if has_tokens
         else panels.nothing("No call reported tokens" if rows else "No calls in this time range"),
-        figures.cost_by_model(rows, view.canvas),
+        timeline.marked(figures.cost_by_model(rows, view.canvas), view),
         None
         if has_cost
         else panels.nothing("No call has a known price" if rows else "No calls in this time range"),
@@ -233,26 +234,6 @@ def outcome_panel(store: Store, view: View) -> tuple[Any, ...]:
         return None, panels.failed(rows)
     link = links.to_calls(view.state)
     return outcomes.outcome_list(rows, link), None if rows else panels.nothing()
-
-
-def _marked(figure: figures.Figure, store: Store, view: View) -> figures.Figure:
-    """The figure with a line where a release or a prompt version was first seen, and where alerts fired."""
-    found = _asked(glance.markers, store, view)
-    marked = figure if isinstance(found, str) else figures.with_markers(figure, found, view.canvas)
-    fired = _asked(_firings, store, view)
-    return marked if isinstance(fired, str) else alert_figures.with_firings(marked, fired, view.canvas)
-
-
-def _firings(store: Store, scope: Scope, window: Window) -> list[Incident]:
-    """The alerts of a window about services; those about single users say little of the whole."""
-    found = AlertRecords(store).incidents(scope.project, since=window.start)
-    services = (*scope.services, "")
-    return [
-        one
-        for one in found
-        if "user_id" not in one.labels
-        and (not scope.services or one.labels.get("service_name", "") in services)
-    ]
 
 
 def _asked(ask: Callable[[Store, Scope, Window], Answer], store: Store, view: View) -> Answer | str:

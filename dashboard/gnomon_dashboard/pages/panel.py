@@ -17,6 +17,7 @@ from gnomon_collector.store.engine import Store
 from gnomon_dashboard import figures, ids, links
 from gnomon_dashboard.components import panels
 from gnomon_dashboard.context import Context, View, resolve
+from gnomon_dashboard.markers import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Panel:
         explore: query string of the Traces page that shows the rows behind the panel; empty for none.
         empty: what stands there without an answer; `empty_code` is the line of code that fills the panel.
         is_wide: over both columns.
-        has_time_axis: a zoom on the chart offers the traces of that time.
+        has_time_axis: a zoom on the chart offers the traces of that time, and what happened is marked on it.
     """
 
     id: str
@@ -53,9 +54,10 @@ def grid(shown: Sequence[Panel]) -> Any:
 
 
 def register(app: Dash, context: Context, shown: Sequence[Panel]) -> None:
-    """Add the callbacks of panels."""
+    """Add the callbacks of panels; their charts over time share what happened meanwhile."""
+    timeline = Timeline(context.store)
     for one in shown:
-        _register_answer(app, context, one)
+        _register_answer(app, context, one, timeline)
         if one.kind == "chart" and one.has_time_axis:
             register_brush(app, context, one)
 
@@ -71,6 +73,13 @@ def answered(store: Store, view: View, panel: Panel) -> tuple[Any, Any]:
     if drawn is None:
         return blank, panels.nothing(panel.empty, panel.empty_code)
     return drawn, None
+
+
+def with_events(store: Store, view: View, panel: Panel, timeline: Timeline) -> tuple[Any, Any]:
+    """Return what `answered` does, on a chart over time also what happened meanwhile."""
+    drawn, over = answered(store, view, panel)
+    is_over_time = panel.kind == "chart" and panel.has_time_axis and over is None
+    return (timeline.marked(drawn, view) if is_over_time else drawn), over
 
 
 def brushed(view: View, relayout: object, panel: Panel) -> Any:
@@ -98,7 +107,7 @@ def zoomed(relayout: object, view: View) -> tuple[datetime, datetime] | None:
     return (start, end) if start < end else None
 
 
-def _register_answer(app: Dash, context: Context, panel: Panel) -> None:
+def _register_answer(app: Dash, context: Context, panel: Panel, timeline: Timeline) -> None:
     @app.callback(
         Output(panel.id, "figure" if panel.kind == "chart" else "children"),
         Output(ids.state_of(panel.id), "children"),
@@ -109,7 +118,7 @@ def _register_answer(app: Dash, context: Context, panel: Panel) -> None:
         view = await resolve(
             context, asked.get("search"), ctx.cookies, asked.get("scheme"), asked.get("path")
         )
-        return await asyncio.to_thread(answered, context.store, view, panel)
+        return await asyncio.to_thread(with_events, context.store, view, panel, timeline)
 
 
 def register_brush(app: Dash, context: Context, panel: Panel) -> None:
