@@ -256,6 +256,20 @@ def rank_sql(buckets: str, rank: str) -> str:
     )
 
 
+def rank_bounds_sql(q: float, z: float) -> tuple[str, str]:
+    """Return SQL of the ranks that bound the `q` quantile of ``counted`` calls: order statistics.
+
+    The number of calls below the quantile is binomial(n, q); see Conover, Practical Nonparametric Statistics,
+    3.2. A rank outside 1..n cannot be observed, which the caller must look after.
+
+    Args:
+        q: the quantile, 0..1
+        z: half width of the interval in standard deviations
+    """
+    spread = f"{z!r} * sqrt(arraySum(counted) * {q * (1 - q)!r})"
+    return f"{q} * arraySum(counted) - {spread}", f"{q} * arraySum(counted) + {spread}"
+
+
 _SOURCE_DIMENSIONS: Final[Mapping[Source, tuple[str, ...]]] = {
     "rollup": ROLLUP_DIMENSIONS,
     "calls": CALL_DIMENSIONS,

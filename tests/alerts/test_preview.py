@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 from tests.alerts.calls import PROJECT, steady
 from tests.dashboard import seed
@@ -14,13 +13,11 @@ from gnomon_collector.alerts.engine import Engine
 from gnomon_collector.alerts.model import Rule
 from gnomon_collector.alerts.preview import as_json, preview
 from gnomon_collector.alerts.slo import slo_states
-from gnomon_collector.alerts.watch import Grid, ask_for, windows_of
+from gnomon_collector.alerts.watch import Grid
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.store.alerts import AlertRecords
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.leases import SoleLease, StoreLease, lease_for
-from gnomon_collector.store.metric_batches import may_share, read_batch
-from gnomon_collector.store.metric_queries import read_windows
 
 NOW = datetime(2026, 3, 4, 14, 0, tzinfo=UTC)
 
@@ -116,33 +113,3 @@ def test_a_lease_ends_by_itself(any_store: Store) -> None:
 
 def test_the_embedded_engine_needs_no_lease(store: Store) -> None:
     assert isinstance(lease_for(store, "alerts", 60), SoleLease)
-
-
-# --- many questions at once ---------------------------------------------------------------------------
-
-
-def test_questions_asked_together_are_answered_as_alone(bad_hour: Store) -> None:
-    seed.insert(
-        bad_hour, list(steady(NOW - timedelta(minutes=30), 30, service="search", model="gpt-5", failing=2))
-    )
-    rules = [
-        threshold(metric=name, filter=chosen, window="30m", confidence=0.95)
-        for name in ("error_rate", "requests", "latency_p95_ms", "cost_usd", "latency_mean_ms")
-        for chosen in (
-            {},
-            {"model": ["gpt-5"]},
-            {"model": ["gpt-5", "gpt-4o-mini"], "provider": ["openai"]},
-            {"model": ["no"]},
-        )
-    ]
-    asks = [ask_for(rule, (PROJECT,)) for rule in rules]
-    windows = windows_of(rules[0], NOW)
-    assert all(may_share(ask, windows) for ask in asks)
-    for ask, (together,) in zip(asks, read_batch(bad_hour, asks, windows), strict=True):
-        (alone,) = read_windows(bad_hour, ask, windows)
-        known = [key for key, second in zip(together.keys, together.second, strict=True) if second]
-        assert sorted(known) == sorted(alone.keys)
-        for name in ("first", "second", "low", "high"):
-            np.testing.assert_allclose(
-                getattr(together.aligned(alone.keys), name), getattr(alone, name), equal_nan=True
-            )

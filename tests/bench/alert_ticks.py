@@ -22,8 +22,6 @@ RULES: Final = 1_000
 GROUPS: Final = 100
 RATE: Final = 1_000
 STEP_S: Final = 60
-_LEAST_S: Final = 1.0
-"""Runs of the job between two evaluations read the rules again and do nothing else: they take less."""
 _METRICS: Final = (
     ("error_rate", 0.5), ("success_rate", 2.0), ("latency_p50_ms", 90_000), ("latency_p95_ms", 90_000),
     ("latency_p99_ms", 90_000), ("cost_usd", 1e6), ("total_tokens", 1e12), ("requests", 1e12),
@@ -61,10 +59,14 @@ class Ticks:
 
 
 def measure_ticks(home: Path, seconds: float) -> list[Ticks]:
-    """Time ticks of rules that ask 50 different questions, and of rules that each ask their own."""
+    """Time ticks of rules that ask 50 different questions, and of rules that each ask their own.
+
+    The last of the cases compares with normal hours, earlier windows and error budgets, too.
+    """
     cases = (
         ("50 different questions", "\n".join(_shared_rules())),
         ("1,000 different questions", "\n".join(_distinct_rules())),
+        ("1,000 different questions under every kind of condition", "\n".join(_mixed_rules())),
     )
     return [_case(home / str(place), name, rules, seconds) for place, (name, rules) in enumerate(cases)]
 
@@ -82,23 +84,28 @@ def _case(home: Path, name: str, rules: str, seconds: float) -> Ticks:
     with gnomon_server(home / "data", environment=environment) as server:
         load = subprocess.Popen(_load(server, seconds), cwd=ROOT, stdout=subprocess.DEVNULL)
         before, started = _spans(server), time.monotonic()
-        taken = list(_watched(server, started + seconds))
+        taken = _watched(server, started + seconds)
         rate = (_spans(server) - before) / (time.monotonic() - started)
         load.wait()
     return Ticks(name, RULES, GROUPS, taken, rate)
 
 
-def _watched(server: GnomonServer, until: float) -> Iterator[float]:
-    """Yield how long each evaluation took; runs of the job between two minutes have nothing to do."""
-    runs = 0.0
+def _watched(server: GnomonServer, until: float) -> list[float]:
+    """Return how long each evaluation took: the longest run of the job in each step.
+
+    The other runs of a step read the rules again and do nothing else. The first step may have begun before.
+    """
+    runs, longest = 0.0, dict[int, float]()
     while time.monotonic() < until:
         found = server.metrics()
         now = found.get('gnomon_job_runs_total{job="alerts"}', 0.0)
         took = found.get('gnomon_job_last_duration_seconds{job="alerts"}', 0.0)
-        if now != runs and took > _LEAST_S:
-            yield took
+        if now != runs:
+            step = int((time.time() - took) // STEP_S)
+            longest[step] = max(longest.get(step, 0.0), took)
         runs = now
         time.sleep(0.5)
+    return [longest[step] for step in sorted(longest)[1:]]
 
 
 def _spans(server: GnomonServer) -> float:
@@ -143,7 +150,7 @@ def _shared_rules() -> Iterator[str]:
     for number in range(RULES):
         metric, limit = _METRICS[number % len(_METRICS)]
         window = _WINDOWS[number // len(_METRICS) % len(_WINDOWS)]
-        yield _rule(number, metric, window, limit * (1 + number / RULES), "")
+        yield _rule(number, metric, window, _above(limit * (1 + number / RULES)), "")
 
 
 def _distinct_rules() -> Iterator[str]:
@@ -151,11 +158,34 @@ def _distinct_rules() -> Iterator[str]:
     for number in range(RULES):
         metric, limit = _METRICS[number % len(_METRICS)]
         window = _WINDOWS[number // len(_METRICS) % len(_WINDOWS)]
-        yield _rule(number, metric, window, limit, f'filter = {{ model = ["gpt-4o", "other-{number}"] }}')
+        yield _rule(
+            number, metric, window, _above(limit), f'filter = {{ model = ["gpt-4o", "other-{number}"] }}'
+        )
 
 
-def _rule(number: int, metric: str, window: str, limit: float, more: str) -> str:
+def _mixed_rules() -> Iterator[str]:
+    """Each with a filter of its own, and each fifth with the same kind of condition."""
+    for number in range(RULES):
+        metric, limit = _METRICS[number // 5 % len(_METRICS)]
+        conditions = (
+            f'{{ kind = "threshold", above = {float(limit)} }}',
+            '{ kind = "change", against = "previous", ratio = 5.0 }',
+            '{ kind = "spike", direction = "above", deviations = 50.0 }',
+            '{ kind = "absence", expected = 1e9 }',
+            '{ kind = "burn_rate", objective = 0.99 }',
+        )
+        condition = conditions[number % 5]
+        window = _WINDOWS[number // 5 % len(_WINDOWS)]
+        chosen = f'filter = {{ model = ["gpt-4o", "other-{number}"] }}'
+        yield _rule(number, "error_rate" if "burn" in condition else metric, window, condition, chosen)
+
+
+def _above(limit: float) -> str:
+    return f'{{ kind = "threshold", above = {float(limit)} }}'
+
+
+def _rule(number: int, metric: str, window: str, condition: str, more: str) -> str:
     return (
         f'[[rule]]\nname = "rule {number}"\nmetric = "{metric}"\ngroup_by = ["service_name"]\nwindow = "{window}"\n'
-        f'{more}\ncondition = {{ kind = "threshold", above = {float(limit)} }}\n'
+        f"{more}\ncondition = {condition}\n"
     )

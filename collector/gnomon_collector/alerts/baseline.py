@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
 from gnomon_collector.alerts.intervals import Floats
 
@@ -53,6 +54,9 @@ class Normal:
     spread: Floats
     counts: Floats
 
+    def __getitem__(self, rows: npt.NDArray[np.int64]) -> Normal:
+        return Normal(self.median[rows], self.spread[rows], self.counts[rows])
+
 
 def hours_around(hour: datetime) -> list[int]:
     """Return the hours of the day (UTC) that tell what is normal in `hour`."""
@@ -60,41 +64,55 @@ def hours_around(hour: datetime) -> list[int]:
 
 
 def normal_at(past: Hourly, hours: Sequence[datetime], days: int) -> Normal:
-    """Return what is normal in each of `hours`, judging by the `days` before it.
+    """Return what is normal in each of `hours`, judging by the `days` before it."""
+    behind = hours_behind(days)
+    now = np.array([round((hour - past.first).total_seconds() / 3600) for hour in hours], dtype=np.int64)
+    places = now[:, None] - behind
+    is_there = (places >= 0) & (places < len(past.values))
+    inside = np.where(is_there, places, 0)
+    values = (
+        np.where(is_there, past.values[inside], np.nan) if len(past.values) else np.full(places.shape, np.nan)
+    )
+    counts = past.counts[inside] if len(past.values) else values
+    return normal_of(
+        values, counts, np.array([same_kind(hour, days) for hour in hours]).reshape(places.shape)
+    )
+
+
+def hours_behind(days: int) -> npt.NDArray[np.int64]:
+    """Return how many hours before an hour those are that tell what is normal in it."""
+    return np.array([24 * day - one for day in range(1, days + 1) for one in _NEIGHBOURS], dtype=np.int64)
+
+
+def same_kind(hour: datetime, days: int) -> list[bool]:
+    """Return for each of `hours_behind` whether it is of a working day, or of a weekend, as `hour` is."""
+    kinds = (_is_weekend(hour - timedelta(days=day)) == _is_weekend(hour) for day in range(1, days + 1))
+    return [kind for kind in kinds for _ in _NEIGHBOURS]
+
+
+def normal_of(values: Floats, counts: Floats, is_same: npt.NDArray[np.bool_]) -> Normal:
+    """Return what is normal, per row, by the values of earlier hours, one a column; nan where there are none.
 
     Days of the same kind are preferred; where they are too few, all days count.
     """
-    rows = [_normal_of(past, hour, days) for hour in hours]
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 3)
-    return Normal(columns[:, 0], columns[:, 1], columns[:, 2])
-
-
-def _normal_of(past: Hourly, hour: datetime, days: int) -> tuple[float, float, float]:
-    places = _places(past, hour, days)
-    same = [place for place, is_same in places if is_same]
-    chosen = same if _known(past, same) >= _FEWEST else [place for place, _ in places]
-    if _known(past, chosen) < _FEWEST:
-        return np.nan, np.nan, np.nan
-    values, counts = past.values[chosen], past.counts[chosen]
     is_known = ~np.isnan(values)
-    values = values[is_known]
-    median = float(np.median(values))
-    spread = SCALE * float(np.median(np.abs(values - median)))
-    return median, spread, float(np.median(counts[is_known]))
+    has_same = (is_known & is_same).sum(axis=1) >= _FEWEST
+    chosen = is_known & (is_same | ~has_same[:, None])
+    chosen &= (chosen.sum(axis=1) >= _FEWEST)[:, None]
+    median = _median(np.where(chosen, values, np.nan))
+    spread = SCALE * _median(np.where(chosen, np.abs(values - median[:, None]), np.nan))
+    return Normal(median, spread, _median(np.where(chosen, counts, np.nan)))
 
 
-def _places(past: Hourly, hour: datetime, days: int) -> list[tuple[int, bool]]:
-    """Rows of the past that lie around the same time of day, and whether their day is of the same kind."""
-    now = round((hour - past.first).total_seconds() / 3600)
-    found = []
-    for day in range(1, days + 1):
-        is_same = _is_weekend(hour - timedelta(days=day)) == _is_weekend(hour)
-        found += [(now - 24 * day + one, is_same) for one in _NEIGHBOURS]
-    return [(place, is_same) for place, is_same in found if 0 <= place < len(past.values)]
-
-
-def _known(past: Hourly, places: Sequence[int]) -> int:
-    return int(np.count_nonzero(~np.isnan(past.values[list(places)]))) if places else 0
+def _median(values: Floats) -> Floats:
+    """The median of each row without its nans; nan where nothing is left. `np.nanmedian` loops over rows."""
+    if not values.shape[1]:
+        return np.full(len(values), np.nan)
+    ordered = np.sort(values, axis=1)  # nans last
+    known = np.count_nonzero(~np.isnan(values), axis=1)
+    row = np.arange(len(values))
+    middle = (ordered[row, np.maximum(known - 1, 0) // 2] + ordered[row, known // 2]) / 2
+    return np.where(known > 0, middle, np.nan)
 
 
 def _is_weekend(time: datetime) -> bool:

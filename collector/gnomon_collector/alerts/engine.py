@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -96,9 +97,14 @@ class Engine:
             self._watcher.prepare([rule for rule in rules if rule.enabled], projects, end)
         except StoreError as error:
             _log.warning("Rules are read one by one: %s", error)
+        active: dict[str, list[Instance]] = defaultdict(list)
+        for one in instances.values():
+            if one.state != "normal":
+                active[one.rule].append(one)
         for rule in rules:
             try:
-                watched.append(Watched(rule, rule.group_by, self._look(rule, projects, end, instances)))
+                looks = self._look(rule, projects, end, active[rule.name])
+                watched.append(Watched(rule, rule.group_by, looks))
             except StoreError as error:
                 failed += 1
                 _log.warning("The rule %r could not be evaluated: %s", rule.name, error)
@@ -112,12 +118,11 @@ class Engine:
         return self._instances
 
     def _look(
-        self, rule: Rule, projects: Sequence[str], end: datetime, instances: Mapping[_Id, Instance]
+        self, rule: Rule, projects: Sequence[str], end: datetime, active: Sequence[Instance]
     ) -> Mapping[Key, Look]:
         wanted = rule.projects(projects)
         if not wanted or not rule.enabled:
             return {}
-        active = [one for one in instances.values() if one.rule == rule.name and one.state != "normal"]
         known: list[Key] = [
             (one.project, *(one.labels.get(name, "") for name in rule.group_by))
             for one in active

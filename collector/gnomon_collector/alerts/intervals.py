@@ -55,13 +55,3 @@ def _relative(value: Floats, samples: Floats, z: float, variance: float) -> tupl
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.abs(value) * z * np.sqrt(variance / samples)
     return np.maximum(value - spread, 0), value + spread
-
-
-def quantile_ranks(q: float, z: float) -> tuple[str, str]:
-    """Return SQL of the ranks that bound the `q` quantile of ``counted`` calls: order statistics.
-
-    The number of calls below the quantile is binomial(n, q); see Conover, Practical Nonparametric Statistics,
-    3.2. A rank outside 1..n cannot be observed, which the caller must look after.
-    """
-    spread = f"{z:.6f} * sqrt(arraySum(counted) * {q * (1 - q):.6f})"
-    return f"{q} * arraySum(counted) - {spread}", f"{q} * arraySum(counted) + {spread}"

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from gnomon_collector.alerts.abuse import FEWEST_CALLS, WINDOW, abuse_watched
 from gnomon_collector.alerts.budgets import BudgetMeter, budget_rule, budgets_watched
+from gnomon_collector.alerts.config import AlertConfig
 from gnomon_collector.alerts.delivery import Limits, Outbox
 from gnomon_collector.alerts.engine import Engine
 from gnomon_collector.alerts.model import Rule
@@ -82,7 +83,7 @@ class AlertJob:
         self._projects_read_at = float("-inf")
         self._to_tell = True
         self._watches_abuse = parts.settings.alert_default_rules
-        self._published = ""
+        self._published: tuple[AlertConfig, Sequence[Rule]] | None = None
         self.interval_s = interval_s
 
     def run_once(self, now: datetime) -> None:
@@ -138,10 +139,12 @@ class AlertJob:
 
     def _publish(self, rules: Sequence[Rule]) -> None:
         """Let the dashboard know what is in force."""
-        document = published(self._rulebook.config, rules)
-        if document != self._published:
-            save_document(self._store, CONFIG_DOCUMENT, document)
-            self._published = document
+        in_force = self._rulebook.config, rules
+        if self._published is None or any(
+            one is not other for one, other in zip(in_force, self._published, strict=True)
+        ):
+            save_document(self._store, CONFIG_DOCUMENT, published(*in_force))
+            self._published = in_force
 
     def _known_projects(self, now: datetime) -> tuple[str, ...]:
         if time.monotonic() - self._projects_read_at > _PROJECTS_FRESH_S:

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gnomon_collector.alerts.model import Absence, BurnRate, Change, Rule, Spike
+from gnomon_collector.alerts.normals import hourly
 from gnomon_collector.alerts.replay import Past, Replay, floor_to, regular, replay
-from gnomon_collector.alerts.watch import ask_for, hourly, labels_of
+from gnomon_collector.alerts.watch import ask_for, labels_of
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.metric_queries import Ask, Key, Series, Window, largest_groups, read_series
@@ -82,9 +83,7 @@ def preview(store: Store, rule: Rule, project: str, now: datetime, days: int = 3
     step_s = preview_step_s(rule)
     end = floor_to(now, step_s)
     span = Window(end - timedelta(days=days), end)
-    ask = (
-        replace(ask_for(rule, (project,)), ranks=None) if rule.confidence == 0 else ask_for(rule, (project,))
-    )
+    ask = ask_for(rule, (project,))
     groups, total = largest_groups(store, ask, Window(span.start, end), MOST_GROUPS)
     found = _of_groups(store, rule, ask, span, step_s, groups) if groups else []
     found.sort(key=lambda one: -len(one.result.fired))

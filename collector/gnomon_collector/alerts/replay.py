@@ -97,8 +97,7 @@ def _normal(past: Past, condition: Spike | Absence) -> Normal:
     places = np.searchsorted(
         np.array([one.timestamp() for one in different]), np.array([one.timestamp() for one in hours])
     )
-    normal = normal_at(past.hourly, different, condition.days)
-    return Normal(normal.median[places], normal.spread[places], normal.counts[places])
+    return normal_at(past.hourly, different, condition.days)[places]
 
 
 def _judge_burn(rule: Rule, condition: BurnRate, past: Past) -> tuple[Figures, Judged]:

@@ -41,6 +41,9 @@ class Rulebook:
         if settings.alerts_file and not self._read_at_ns:
             raise ConfigError(f"The alerts file {self._path} is not there: see GNOMON_ALERTS_FILE.")
         self.config = read_config(self._path) if self._read_at_ns else AlertConfig.model_validate({})
+        self._parsed: dict[StoredRule, Rule | None] = {}
+        self._merged: tuple[Rule, ...] = ()
+        self._layers: tuple[AlertConfig, tuple[Rule, ...]] | None = None
 
     def refresh(self) -> None:
         """Read the file again if it changed."""
@@ -56,17 +59,25 @@ class Rulebook:
             )
 
     def rules(self) -> tuple[Rule, ...]:
-        """Return the rules in force, switched-off ones left out.
+        """Return the rules in force, switched-off ones left out; the same tuple while none has changed.
 
         Raises:
             StoreError: those of the dashboard cannot be read
         """
-        layers = (self._defaults, _of_objectives(self.config.slos), self.config.rules, self.stored())
-        return tuple(rule for rule in merged_rules(*layers) if rule.enabled)
+        config, stored = self.config, self.stored()
+        if self._layers is None or self._layers[0] is not config or self._layers[1] != stored:
+            merged = merged_rules(self._defaults, _of_objectives(config.slos), config.rules, stored)
+            self._merged = tuple(rule for rule in merged if rule.enabled)
+            self._layers = config, stored
+        return self._merged
 
     def stored(self) -> tuple[Rule, ...]:
         """Return the rules made in the dashboard. One that cannot be read any more is left out."""
-        return tuple(rule for one in self._records.rules() if (rule := as_rule(one)) is not None)
+        # parsing a rule costs more than reading it
+        self._parsed = {
+            one: self._parsed[one] if one in self._parsed else as_rule(one) for one in self._records.rules()
+        }
+        return tuple(rule for rule in self._parsed.values() if rule is not None)
 
     def _changed_at_ns(self) -> int:
         try:

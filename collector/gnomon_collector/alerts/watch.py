@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from gnomon_collector.alerts.baseline import Hourly, Normal, hours_around, normal_at
 from gnomon_collector.alerts.conditions import (
     Judged,
     Verdict,
@@ -20,23 +19,20 @@ from gnomon_collector.alerts.conditions import (
     judge_threshold,
 )
 from gnomon_collector.alerts.figures import Figures, figures_of
-from gnomon_collector.alerts.intervals import Floats, quantile_ranks, z_of
+from gnomon_collector.alerts.intervals import z_of
 from gnomon_collector.alerts.model import Absence, BurnRate, Change, Rule, Spike, Threshold
+from gnomon_collector.alerts.normals import NOTHING, Normals, hours_before, normals_of, read_normals
 from gnomon_collector.alerts.states import Look
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.metric_batches import MOST_ASKED, may_share, read_batch
+from gnomon_collector.store.metric_cube import Cube, is_additive, read_cube, table_of
 from gnomon_collector.store.metric_queries import (
     Ask,
     Key,
     Readings,
-    Series,
     Window,
-    read_series,
     read_windows,
 )
-from gnomon_schemas.metrics import Quantile, Sum
-
-_HOUR = timedelta(hours=1)
+from gnomon_schemas.metrics import Quantile
 
 
 @dataclass(frozen=True)
@@ -64,8 +60,10 @@ class Watcher:
         self._store = store
         self._grid = grid
         self._hour: datetime | None = None
-        self._past: dict[str, dict[Key, Normal]] = {}
+        self._past: dict[str, Normals] = {}
         self._read: dict[str, list[Readings]] = {}
+        self._cubes: dict[str, Cube | None] = {}
+        self._prepared: set[str] = set()
         self._read_at: datetime | None = None
 
     def look(
@@ -95,27 +93,44 @@ class Watcher:
         Raises:
             StoreError: the database does not answer
         """
-        for (windows, _), asks in self._shared(rules, projects, end).items():
-            for first in range(0, len(asks), MOST_ASKED):
-                batch = asks[first : first + MOST_ASKED]
-                for ask, readings in zip(batch, read_batch(self._store, batch, windows), strict=True):
-                    self._read[_named(ask, windows)] = readings
+        self._start(end)
+        self._start_hour(_hour_of(end))
+        asked = [
+            (rule, ask)
+            for rule in rules
+            if (wanted := rule.projects(projects))
+            and is_additive(ask := ask_for(rule, wanted, self._grid.step_s))
+        ]
+        if len(asked) > 1:
+            self._read_windows(asked, end)
+            self._read_hours(asked)
 
-    def _shared(
-        self, rules: Sequence[Rule], projects: Sequence[str], end: datetime
-    ) -> dict[tuple[tuple[Window, ...], object], list[Ask]]:
-        """Different questions about the same windows and groups, where there is more than one."""
-        self._read, self._read_at = {}, end
-        found: dict[tuple[tuple[Window, ...], object], dict[str, Ask]] = {}
-        for rule in rules:
-            wanted = rule.projects(projects)
-            if not wanted or isinstance(rule.condition, BurnRate):
-                continue
-            ask, windows = ask_for(rule, wanted, self._grid.step_s), tuple(windows_of(rule, end))
-            if may_share(ask, windows):
-                same = found.setdefault((windows, (wanted, ask.group_by)), {})
-                same[_named(ask, windows)] = ask
-        return {key: list(asks.values()) for key, asks in found.items() if len(asks) > 1}
+    def _read_windows(self, asked: Sequence[tuple[Rule, Ask]], end: datetime) -> None:
+        for table in ("calls_per_minute", "calls_per_hour"):
+            wanted = [
+                (ask, one)
+                for rule, ask in asked
+                for one in windows_of(rule, end)
+                if table_of(ask, one) == table
+            ]
+            if wanted:
+                asks, windows = zip(*wanted, strict=True)
+                self._cubes[table] = read_cube(self._store, table, asks, list(dict.fromkeys(windows)))
+        self._prepared = {_named(ask, windows_of(rule, end)) for rule, ask in asked}
+
+    def _read_hours(self, asked: Sequence[tuple[Rule, Ask]]) -> None:
+        """Read what is normal in this hour, for the rules that want to know and do not yet."""
+        wanted = [
+            (rule, ask) for rule, ask in asked if _days(rule) and _past_named(rule, ask) not in self._past
+        ]
+        if len(wanted) < 2 or self._hour is None:
+            return
+        hours = dict.fromkeys(one for rule, _ in wanted for one in hours_before(self._hour, _days(rule)))
+        cube = read_cube(self._store, "calls_per_hour", [ask for _, ask in wanted], list(hours))
+        for rule, ask in wanted if cube is not None else ():
+            name = _past_named(rule, ask)
+            if name not in self._past and cube is not None:
+                self._past[name] = normals_of(cube, rule, ask, self._hour, _days(rule))
 
     def _judge(
         self, rule: Rule, ask: Ask, end: datetime, known: Collection[Key]
@@ -123,18 +138,18 @@ class Watcher:
         condition = rule.condition
         windows = windows_of(rule, end)
         readings = self._windows(ask, windows)
-        past = self._normal(rule, ask, end) if isinstance(condition, Spike | Absence) else {}
+        past = self._normal(rule, ask, end) if _days(rule) else NOTHING
         expects_absent = isinstance(condition, Absence) or not rule.is_upward
-        keys = list(dict.fromkeys([*readings[0].keys, *known, *(past if expects_absent else ())]))
+        keys = list(dict.fromkeys([*readings[0].keys, *known, *(past.rows if expects_absent else ())]))
         now, *before = [self._figures(rule, one.aligned(keys)) for one in readings]
         if isinstance(condition, Threshold):
             judged = judge_threshold(rule, condition, now)
         elif isinstance(condition, Change):
             judged = judge_change(rule, condition, now, before[0])
         elif isinstance(condition, Spike):
-            judged = judge_spike(rule, condition, now, _stacked(past, keys))
+            judged = judge_spike(rule, condition, now, past.aligned(keys))
         elif isinstance(condition, Absence):
-            judged = judge_absence(rule, condition, now, _stacked(past, keys))
+            judged = judge_absence(rule, condition, now, past.aligned(keys))
         else:
             raise TypeError(f"{type(condition).__name__} is judged elsewhere")
         return keys, judged, now
@@ -142,8 +157,7 @@ class Watcher:
     def _burn(
         self, rule: Rule, condition: BurnRate, ask: Ask, end: datetime, known: Collection[Key]
     ) -> tuple[list[Key], Judged, Figures]:
-        lengths = [length for pair in condition.pairs for length in (pair.long, pair.short)]
-        readings = self._windows(ask, [Window(end - timedelta(seconds=one), end) for one in lengths])
+        readings = self._windows(ask, windows_of(rule, end))
         keys = list(dict.fromkeys([*(key for one in readings for key in one.keys), *known]))
         shares = [bad_shares(rule, condition, one.aligned(keys)) for one in readings]
         judged = judge_burn(rule, condition, list(zip(shares[::2], shares[1::2], strict=True)))
@@ -151,23 +165,37 @@ class Watcher:
 
     def _windows(self, ask: Ask, windows: Sequence[Window]) -> list[Readings]:
         """Read windows; rules that ask the same at the same time share the answer."""
-        end = windows[0].end
-        if self._read_at != end:
-            self._read, self._read_at = {}, end
+        self._start(windows[0].end)
         name = _named(ask, windows)
         if name not in self._read:
-            self._read[name] = read_windows(self._store, ask, windows)
+            found = self._from_cubes(ask, windows) if name in self._prepared else None
+            self._read[name] = read_windows(self._store, ask, windows) if found is None else found
         return self._read[name]
 
-    def _normal(self, rule: Rule, ask: Ask, end: datetime) -> dict[Key, Normal]:
-        hour = (end - timedelta(microseconds=1)).replace(minute=0, second=0, microsecond=0)
+    def _from_cubes(self, ask: Ask, windows: Sequence[Window]) -> list[Readings] | None:
+        found: dict[Window, Readings] = {}
+        for table in {table_of(ask, one) for one in windows}:
+            cube, mine = self._cubes.get(table), [one for one in windows if table_of(ask, one) == table]
+            if cube is None:
+                return None
+            found |= zip(mine, cube.readings(ask, mine, is_hourly=table == "calls_per_hour"), strict=True)
+        return [found[one] for one in windows]
+
+    def _start(self, end: datetime) -> None:
+        """Forget what was read for another time."""
+        if self._read_at != end:
+            self._read_at, self._read, self._cubes, self._prepared = end, {}, {}, set()
+
+    def _start_hour(self, hour: datetime) -> None:
         if self._hour != hour:
             self._hour, self._past = hour, {}
-        condition = rule.condition
-        days = condition.days if isinstance(condition, Spike | Absence) else 0
-        name = repr((ask, days))
+
+    def _normal(self, rule: Rule, ask: Ask, end: datetime) -> Normals:
+        hour = _hour_of(end)
+        self._start_hour(hour)
+        name = _past_named(rule, ask)
         if name not in self._past:
-            self._past[name] = read_normal(self._store, rule, ask, hour, days)
+            self._past[name] = read_normals(self._store, rule, ask, hour, _days(rule))
         return self._past[name]
 
     def _figures(self, rule: Rule, readings: Readings) -> Figures:
@@ -180,27 +208,32 @@ def _named(ask: Ask, windows: Sequence[Window]) -> str:
 
 def ask_for(rule: Rule, projects: tuple[str, ...], step_s: int = 60) -> Ask:
     """Return what a rule has to read."""
-    ranks = None
-    if isinstance(rule.definition.form, Quantile) and rule.confidence:
-        ranks = quantile_ranks(rule.definition.form.q, z_of(rule.confidence))
+    has_bounds = isinstance(rule.definition.form, Quantile) and rule.confidence
     slower_than_ms = rule.condition.latency_ms if isinstance(rule.condition, BurnRate) else None
     return Ask(
         projects=projects,
         metric=rule.metric,
         filter=dict(rule.filter),
         group_by=rule.group_by,
-        ranks=ranks,
+        quantile_z=z_of(rule.confidence) if has_bounds else None,
         slower_than_ms=slower_than_ms,
         by_second=step_s % 60 != 0,
     )
 
 
 def windows_of(rule: Rule, end: datetime) -> list[Window]:
-    """Return the window that is judged, and the earlier one it is compared with, if any."""
+    """Return the window that is judged, and the earlier one it is compared with, if any.
+
+    Of a burn rate, the long and the short window of each pair.
+    """
+    condition = rule.condition
+    if isinstance(condition, BurnRate):
+        lengths = (length for pair in condition.pairs for length in (pair.long, pair.short))
+        return [Window(end - timedelta(seconds=one), end) for one in lengths]
     length = timedelta(seconds=rule.window)
     windows = [Window(end - length, end)]
-    if isinstance(rule.condition, Change):
-        offset = rule.condition.offset or length
+    if isinstance(condition, Change):
+        offset = condition.offset or length
         windows.append(Window(end - length - offset, end - offset))
     return windows
 
@@ -212,32 +245,6 @@ def bad_shares(rule: Rule, condition: BurnRate, readings: Readings) -> Figures:
     if not is_good:
         return shares
     return Figures(1 - shares.value, 1 - shares.high, 1 - shares.low, shares.samples)
-
-
-def read_normal(store: Store, rule: Rule, ask: Ask, hour: datetime, days: int) -> dict[Key, Normal]:
-    """Return what is normal in the hour that begins at `hour`, for each label set of the past."""
-    span = Window(hour - timedelta(days=days) - 2 * _HOUR, hour)
-    series = read_series(store, ask, span, step_s=3600, window_s=3600, hours_of_day=hours_around(hour))
-    return {key: normal_at(hourly(rule, one, span), [hour], days) for key, one in series.items()}
-
-
-def hourly(rule: Rule, series: Series, span: Window) -> Hourly:
-    """Return the values of a series of hours in an array of all hours of the span.
-
-    In hours without calls a sum is 0, from the first call on; everything else is unknown.
-    """
-    size = math.ceil(span.seconds / 3600)
-    first = span.end - size * _HOUR
-    places = [round((time - first) / _HOUR) - 1 for time in series.times]
-    is_sum = isinstance(rule.definition.form, Sum)
-    values, counts = np.full(size, np.nan), np.zeros(size)
-    inside = [row for row, place in enumerate(places) if 0 <= place < size]
-    figures = figures_of(rule.definition, series.readings, 0.0)
-    if is_sum and inside:
-        values[places[inside[0]] :] = 0.0
-    for row in inside:
-        values[places[row]], counts[places[row]] = figures.value[row], figures.samples[row]
-    return Hourly(first, values, counts)
 
 
 def looks(keys: Sequence[Key], judged: Judged, now: Figures, known: Collection[Key]) -> dict[Key, Look]:
@@ -264,16 +271,18 @@ def labels_of(rule: Rule, key: Key) -> Mapping[str, str]:
     return dict(zip(rule.group_by, key[1:], strict=True))
 
 
-def _stacked(past: Mapping[Key, Normal], keys: Sequence[Key]) -> Normal:
-    unknown = Normal(*(np.array([np.nan]) for _ in range(3)))
-    found = [past.get(key, unknown) for key in keys]
-    return Normal(
-        *(_joined([getattr(one, name) for one in found]) for name in ("median", "spread", "counts"))
-    )
+def _hour_of(end: datetime) -> datetime:
+    """The beginning of the hour whose data a look that ends at `end` sees last."""
+    return (end - timedelta(microseconds=1)).replace(minute=0, second=0, microsecond=0)
 
 
-def _joined(parts: Sequence[Floats]) -> Floats:
-    return np.concatenate(parts) if parts else np.empty(0)
+def _days(rule: Rule) -> int:
+    """How many days before say what is normal; 0 where nothing does."""
+    return rule.condition.days if isinstance(rule.condition, Spike | Absence) else 0
+
+
+def _past_named(rule: Rule, ask: Ask) -> str:
+    return repr((ask, _days(rule)))
 
 
 def _known(value: float) -> float | None:

@@ -34,7 +34,7 @@ class Ask:
         metric: a name of the catalogue
         filter: dimension → values of which one must match
         group_by: dimensions
-        ranks: SQL of the ranks that bound a quantile, see `gnomon_schemas.metrics.rank_sql`
+        quantile_z: half width of the interval of a quantile, in standard deviations; None for no interval
         slower_than_ms: compute the share of calls slower than this instead of the metric's own figure
         by_second: the windows do not begin and end with whole minutes
     """
@@ -43,7 +43,7 @@ class Ask:
     metric: str
     filter: Mapping[str, Sequence[str]] = field(default_factory=dict)
     group_by: tuple[str, ...] = ()
-    ranks: tuple[str, str] | None = None
+    quantile_z: float | None = None
     slower_than_ms: float | None = None
     by_second: bool = False
 

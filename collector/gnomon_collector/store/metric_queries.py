@@ -33,6 +33,7 @@ from gnomon_schemas.metrics import (
     WeightedMean,
     metric,
     quantile_sql,
+    rank_bounds_sql,
     rank_sql,
 )
 
@@ -126,8 +127,8 @@ def read_series(
 
 def windows_query(ask: Ask, windows: Sequence[Window], is_hourly: bool) -> tuple[str, dict[str, object]]:
     """Return SQL and parameters of rows (window, project, dimensions, first, second, low, high)."""
-    starts = [_floor_hour(one.start) if is_hourly else one.start for one in windows]
-    ends = [one.end for one in windows]
+    windows = [widened(one, is_hourly) for one in windows]
+    starts, ends = [one.start for one in windows], [one.end for one in windows]
     facts, parameters = fact_rows(
         ask, min(starts), max(ends), "calls_per_hour" if is_hourly else "calls_per_minute"
     )
@@ -187,6 +188,11 @@ def is_hourly_window(window: Window, ask: Ask) -> bool:
     return ask.source == "rollup" and window.seconds >= _HOURLY_FROM_S
 
 
+def widened(window: Window, is_hourly: bool) -> Window:
+    """Return a window as it is read: from the hourly rollup, from the beginning of an hour."""
+    return Window(_floor_hour(window.start), window.end) if is_hourly else window
+
+
 def _floor_hour(time: datetime) -> datetime:
     return time.replace(minute=0, second=0, microsecond=0)
 
@@ -211,49 +217,59 @@ def _taken(values: Floats, rows: npt.NDArray[np.int64]) -> Floats:
 # --- aggregates ---------------------------------------------------------------------------------
 
 
-def aggregates(ask: Ask, only: str = "") -> str:
-    """Return SQL of the four numbers of a window: first, second, low, high.
+def aggregates(ask: Ask) -> str:
+    """Return SQL of the four numbers of a window: first, second, low, high."""
+    form, nothing = metric(ask.metric).form, "nan, nan"
+    if ask.slower_than_ms is None:
+        if isinstance(form, Quantile):
+            return _quantile(form.q, _summed(ask.source, form), ask.quantile_z)
+        if isinstance(form, Highest):
+            return f"toFloat64(max({form.expression})), toFloat64({_samples(ask.source)}), {nothing}"
+        if isinstance(form, WeightedMean):
+            nothing = f"toFloat64(sum(pow({form.weights}, 2))), nan"
+    first, second = measures_of(ask)
+    return f"toFloat64(sum({first})), toFloat64(sum({second})), {nothing}"
 
-    Args:
-        only: SQL of which rows count, where it is not all
+
+def measures_of(ask: Ask) -> tuple[str, ...]:
+    """Return what is summed over the rows for a question, in SQL: numerator and denominator, or only a count.
+
+    Raises:
+        ValueError: the answer is no function of sums
     """
-    form, source = metric(ask.metric).form, ask.source
-    count = _sum("calls", only) if source in ("rollup", "calls") else "count()"
-    nothing = "nan, nan"
+    count = "calls" if ask.source in ("rollup", "calls") else "1"
     if ask.slower_than_ms is not None:
-        slower = _sum(_slower(ask.slower_than_ms, source), only)
-        return f"toFloat64({slower}), toFloat64({_sum('calls', only)}), {nothing}"
-    match form:
+        return _slower(ask.slower_than_ms, ask.source), count
+    match metric(ask.metric).form:
         case Sum(expression):
-            return f"toFloat64({_sum(expression, only)}), toFloat64({count}), {nothing}"
+            return expression, count
         case Rate(numerator, denominator) | Mean(numerator, denominator):
-            return f"toFloat64({_sum(numerator, only)}), toFloat64({_sum(denominator, only)}), {nothing}"
+            return numerator, denominator
         case WeightedMean() as form:
-            squares = f"sum(pow({form.weights}, 2))"
-            return (
-                f"toFloat64(sum({form.weighted})), toFloat64(sum({form.weights})), toFloat64({squares}), nan"
-            )
-        case Highest(expression):
-            return f"toFloat64(max({expression})), toFloat64({count}), {nothing}"
-        case Quantile(q, buckets, expression):
-            return _quantile(q, _summed(source, buckets, expression, only), ask.ranks)
+            return form.weighted, form.weights
+        case Quantile():
+            return (count,)
+        case Highest():
+            raise ValueError(f"{ask.metric} is no function of sums.")
 
 
-def _sum(expression: str, only: str) -> str:
-    return f"sumIf({expression}, {only})" if only else f"sum({expression})"
+def _samples(source: Source) -> str:
+    return "sum(calls)" if source in ("rollup", "calls") else "count()"
 
 
-def _quantile(q: float, summed: str, ranks: tuple[str, str] | None) -> str:
+def _quantile(q: float, summed: str, z: float | None) -> str:
+    ranks = rank_bounds_sql(q, z) if z is not None else ()
     low, high = (rank_sql(summed, rank) for rank in ranks) if ranks else ("nan", "nan")
     value = quantile_sql(summed, str(q))
     return f"ifNull({value}, nan), toFloat64(arraySum({summed})), ifNull({low}, nan), ifNull({high}, nan)"
 
 
-def _summed(source: Source, buckets: str, expression: str, only: str) -> str:
+def _summed(source: Source, form: Quantile) -> str:
     if source == "rollup":
-        return f"sumForEachIf({buckets}, {only})" if only else f"sumForEach({buckets})"
-    bucket = f"toUInt8(least({BUCKETS}, greatest(1, 1 + floor({BUCKETS_PER_OCTAVE} * log2(greatest({expression}, 1e-6))))))"
-    counted = f"sumMapIf([{bucket}], [1], {expression} > 0)"
+        return f"sumForEach({form.buckets})"
+    ms = form.expression
+    bucket = f"toUInt8(least({BUCKETS}, greatest(1, 1 + floor({BUCKETS_PER_OCTAVE} * log2(greatest({ms}, 1e-6))))))"
+    counted = f"sumMapIf([{bucket}], [1], {ms} > 0)"
     return f"arrayMap(i -> {counted}.2[indexOf({counted}.1, i)], range(1, {BUCKETS + 1}))"
 
 
