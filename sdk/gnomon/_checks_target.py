@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 
+from gnomon._call_span import attributes_of
 from gnomon_schemas import attributes as names
 
 _CALL_OPERATIONS: Final = frozenset(
@@ -21,8 +21,7 @@ _CALL_KINDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LastCall:
+class LastCall(NamedTuple):
     """A model call that has ended: where it stands in its trace, and what it used."""
 
     context: trace.SpanContext
@@ -38,16 +37,15 @@ _LAST: Final[ContextVar[LastCall | None]] = ContextVar("gnomon.last_call", defau
 
 def note_call(span: ReadableSpan) -> None:
     """Remember a span that has ended, if it is a model call."""
-    attributes = span.attributes or {}
-    is_call = attributes.get(names.OPERATION_NAME) in _CALL_OPERATIONS or any(
-        attributes.get(key) == value for key, value in _CALL_KINDS
+    get, context = attributes_of(span).get, span.get_span_context()
+    is_call = get(names.OPERATION_NAME) in _CALL_OPERATIONS or any(
+        get(key) == value for key, value in _CALL_KINDS
     )
-    if not is_call or span.context is None:
-        return
-    model = attributes.get(names.RESPONSE_MODEL) or attributes.get(names.REQUEST_MODEL) or ""
-    tokens = [attributes.get(key) for key in (names.INPUT_TOKENS, names.OUTPUT_TOKENS)]
-    used = [count if isinstance(count, int) else None for count in tokens]
-    _LAST.set(LastCall(span.context, span.parent is None, str(model), used[0], used[1]))
+    if is_call and context is not None:
+        model = get(names.RESPONSE_MODEL) or get(names.REQUEST_MODEL) or ""
+        used = [get(key) for key in (names.INPUT_TOKENS, names.OUTPUT_TOKENS)]
+        given, made = [count if isinstance(count, int) else None for count in used]
+        _LAST.set(LastCall(context, span.parent is None, str(model), given, made))
 
 
 @contextmanager

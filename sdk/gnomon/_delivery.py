@@ -12,9 +12,8 @@ from threading import Event
 from typing import Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.sdk.trace import ReadableSpan
 
-from gnomon._encode import encode
+from gnomon._encode import Finished, encode
 from gnomon._guard import Guard
 from gnomon._identity import given_resource
 from gnomon._outbox import Outbox, Parcel, Score
@@ -40,7 +39,7 @@ class _Request:
     path: str
     body: bytes
     content_type: str
-    spans: Sequence[ReadableSpan] = ()
+    spans: Sequence[Finished] = ()
     scores: int = 0
 
     @property
@@ -94,7 +93,7 @@ class Delivery:
         if self._is_over():
             self._drop("shutdown", sum(not isinstance(parcel.content, Event) for parcel in parcels))
             return
-        spans = [parcel.content for parcel in parcels if isinstance(parcel.content, ReadableSpan)]
+        spans = [parcel.content for parcel in parcels if isinstance(parcel.content, Finished)]
         scores = [self._masked(parcel.content) for parcel in parcels if isinstance(parcel.content, dict)]
         if scores:
             body = json.dumps({"scores": scores}, ensure_ascii=False).encode("utf-8", "replace")
@@ -106,7 +105,7 @@ class Delivery:
     def _masked(self, score: Score) -> Score:
         return score if self._mask is None else scrub_score(score, self._mask)
 
-    def _trace_requests(self, spans: Sequence[ReadableSpan], max_bytes: int) -> Iterator[_Request]:
+    def _trace_requests(self, spans: Sequence[Finished], max_bytes: int) -> Iterator[_Request]:
         for encoded in encode(spans, max_bytes, self._resource, self._mask):
             if isinstance(encoded, Exception):
                 self._drop("unencodable", 1)

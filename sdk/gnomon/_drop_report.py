@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, TraceFlags
@@ -16,12 +17,12 @@ class DropReport:
     def __init__(self) -> None:
         self._told: dict[str, int] = {}
 
-    def next(self, dropped: Mapping[str, int], like: ReadableSpan, now_ns: int) -> ReadableSpan | None:
+    def next(self, dropped: Mapping[str, int], resource: Resource, now_ns: int) -> ReadableSpan | None:
         """Return a span that tells what was dropped since the last one; None when nothing was.
 
         Args:
             dropped: how many spans and scores were lost so far, by reason.
-            like: a span of the same process, for the resource.
+            resource: who reports.
             now_ns: time of the report, in ns since 1970.
         """
         new = {reason: count - self._told.get(reason, 0) for reason, count in dropped.items()}
@@ -37,7 +38,7 @@ class DropReport:
                 False,
                 TraceFlags(TraceFlags.SAMPLED),
             ),
-            resource=like.resource,
+            resource=resource,
             attributes={
                 names.KIND: "event",
                 names.DROPPED: sum(new.values()),

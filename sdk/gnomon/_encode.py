@@ -5,21 +5,25 @@ encoder; what is added is what a host needs: a span that cannot be encoded never
 and requests are split by bytes.
 """
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.util.types import AnyValue
 
 from gnomon._scrub import Mask, scrub_spans
-from gnomon._wire import UnsupportedError, encode_request
+from gnomon._wire import UNFIT, PackedSpan, encode_request, pack
 
 TRUNCATED: Final = "gnomon.truncated"
 """Attribute set to true on a span whose long values were cut to fit into a request."""
+T = TypeVar("T")
 _INT64: Final = range(-(2**63), 2**63)
+
+
+Finished = ReadableSpan | PackedSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +31,16 @@ class Body:
     """One encoded request and the spans in it."""
 
     data: bytes
-    spans: Sequence[ReadableSpan]
+    spans: Sequence[Finished]
 
 
 def encode(
-    spans: Sequence[ReadableSpan], max_bytes: int, resource: Mapping[str, str], mask: Mask | None = None
+    spans: Sequence[Finished], max_bytes: int, resource: Mapping[str, str], mask: Mask | None = None
 ) -> Iterator[Body | Exception]:
     """Encode spans into requests of at most ``max_bytes`` each.
 
     Args:
-        spans: finished spans.
+        spans: finished spans, some of them perhaps packed already.
         max_bytes: size limit of one request before compression. A single span beyond it is cut down to it.
         resource: resource attributes to set over what the spans' own resource says.
         mask: applied to every text; what it makes longer is not counted against ``max_bytes``.
@@ -44,41 +48,65 @@ def encode(
     Yields:
         Request bodies; for each span that cannot be encoded at all, the exception instead.
     """
-    quick = _quickly(spans, resource) if mask is None else None
-    if quick is not None and len(quick) <= max_bytes:
-        yield Body(quick, spans)
-        return
+    packed: list[PackedSpan] = []
+    odd: list[ReadableSpan] = []
+    for span in spans:
+        try:
+            packed.append(span if isinstance(span, PackedSpan) else pack(span))
+        except UNFIT:
+            odd.append(span)  # type: ignore[arg-type]
+    if packed:
+        yield from _quickly(packed, max_bytes, resource, mask)
+    if odd:
+        yield from _slowly(odd, max_bytes, resource, mask)
+
+
+def _quickly(
+    spans: Sequence[PackedSpan], max_bytes: int, resource: Mapping[str, str], mask: Mask | None
+) -> Iterator[Body]:
+    data = encode_request(spans, resource)
+    if len(data) > max_bytes and len(spans) > 1:
+        for half in _halves(spans):
+            yield from _quickly(half, max_bytes, resource, mask)
+    elif mask is None and len(data) <= max_bytes:
+        yield Body(data, spans)
+    else:
+        yield _finished(ExportTraceServiceRequest.FromString(data), spans, max_bytes, mask)
+
+
+def _slowly(
+    spans: Sequence[ReadableSpan], max_bytes: int, resource: Mapping[str, str], mask: Mask | None
+) -> Iterator[Body | Exception]:
+    """Encode as OpenTelemetry does, what `gnomon._wire` does not know."""
     try:
         message = encode_spans([cleaned(span) for span in spans])
+        too_large = message.ByteSize() > max_bytes
     except Exception as error:
+        if len(spans) == 1:
+            yield error
+            return
         # One bad span must not take the others along: narrow it down.
-        yield from _halves(spans, max_bytes, resource, mask) if len(spans) > 1 else iter([error])
+        too_large = True
+    if too_large and len(spans) > 1:
+        for half in _halves(spans):
+            yield from _slowly(half, max_bytes, resource, mask)
         return
     _override_resource(message, resource)
-    if message.ByteSize() > max_bytes and len(spans) > 1:
-        yield from _halves(spans, max_bytes, resource, mask)
-        return
+    yield _finished(message, spans, max_bytes, mask)
+
+
+def _finished(message: Any, spans: Sequence[Finished], max_bytes: int, mask: Mask | None) -> Body:
     if mask is not None:
         # Before anything is cut: half a card number is no longer recognised as one.
         scrub_spans(message, mask)
-    if message.ByteSize() > max_bytes and len(spans) == 1:
+    if len(spans) == 1 and message.ByteSize() > max_bytes:
         _truncate(message, max_bytes)
-    yield Body(message.SerializeToString(), spans)
+    return Body(message.SerializeToString(), spans)
 
 
-def _quickly(spans: Sequence[ReadableSpan], resource: Mapping[str, str]) -> bytes | None:
-    try:
-        return encode_request(spans, resource)
-    except (UnsupportedError, ValueError, TypeError, AttributeError, OverflowError, struct.error):
-        return None
-
-
-def _halves(
-    spans: Sequence[ReadableSpan], max_bytes: int, resource: Mapping[str, str], mask: Mask | None
-) -> Iterator[Body | Exception]:
+def _halves(spans: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
     middle = len(spans) // 2
-    yield from encode(spans[:middle], max_bytes, resource, mask)
-    yield from encode(spans[middle:], max_bytes, resource, mask)
+    return spans[:middle], spans[middle:]
 
 
 def cleaned(span: ReadableSpan) -> ReadableSpan:

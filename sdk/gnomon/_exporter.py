@@ -16,17 +16,24 @@ from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY, _SUPPRESS_
 from opentelemetry.sdk.trace import ReadableSpan
 
 from gnomon import _spans
+from gnomon._call_span import CallSpan
 from gnomon._delivery import Delivery
 from gnomon._drop_report import DropReport
+from gnomon._encode import Finished
 from gnomon._guard import Guard
 from gnomon._outbox import Limits, Outbox, Parcel, Score
 from gnomon._scrub import Mask
 from gnomon._settings import Settings
 from gnomon._stats import Counters, Stats
 from gnomon._transport import Transport
+from gnomon._wire import UNFIT, PackedSpan, pack
 
 _MAX_SPANS_PER_REQUEST = 512
 _SCORE_BYTES = 1_000
+_PACKED_BYTES = 64 * 1024
+"""Larger spans are encoded on the exporter's thread: the caller should not wait for that."""
+_PARCEL_BYTES = 200
+_MOST_INTERVALS = 4
 _IDLE_S = 60.0
 
 
@@ -56,7 +63,12 @@ class Exporter:
 
     def put_span(self, span: ReadableSpan) -> None:
         """Queue a finished span, or count it as dropped."""
-        self._put(Parcel(span, _spans.estimate_bytes(span)))
+        size_bytes = _spans.estimate_bytes(span)
+        packed = _packed(span) if size_bytes <= _PACKED_BYTES else None
+        if packed is not None:
+            self._put(Parcel(packed, len(packed.data) + _PARCEL_BYTES))
+        else:
+            self._put(Parcel(span, size_bytes))
 
     def put_score(self, score: Score) -> None:
         """Queue a score, or count it as dropped."""
@@ -179,17 +191,35 @@ class Exporter:
             self._tell_drops(parcels)
 
     def _tell_drops(self, parcels: Sequence[Parcel]) -> None:
-        span = next(parcel.content for parcel in parcels if isinstance(parcel.content, ReadableSpan))
-        report = self._drop_report.next(self._counters.dropped, span, time.time_ns())
+        span = next(parcel.content for parcel in parcels if isinstance(parcel.content, Finished))
+        report = self._drop_report.next(self._counters.dropped, span.resource, time.time_ns())
         if report is not None:
             self._outbox.put(Parcel(report, _spans.estimate_bytes(report)))
 
     def _gather(self) -> None:
-        """Wait for more to send at once, but not longer than the export interval."""
-        until_s = time.monotonic() + self._settings.export_interval_s
+        """Wait for more to send at once: an interval, and some more while spans keep coming."""
+        for _ in range(_MOST_INTERVALS):
+            before = self._outbox.waiting_items
+            if self._is_cut_short(self._settings.export_interval_s) or before == self._outbox.waiting_items:
+                return
+
+    def _is_cut_short(self, interval_s: float) -> bool:
+        """Sleep for the interval; returns True as soon as something has to leave at once."""
+        until_s = time.monotonic() + interval_s
         while not (self._outbox.urgent or self._delivery.closing):
             if not self._outbox.wait(until_s - time.monotonic()):
-                return
+                return False
+        return True
+
+
+def _packed(span: ReadableSpan) -> PackedSpan | None:
+    """Encode a span of Gnomon's own while it lies in the processor's cache (docs/adr/0016)."""
+    if type(span) is not CallSpan:
+        return None
+    try:
+        return pack(span)
+    except UNFIT:
+        return None
 
 
 def _without_instrumentation() -> otel_context.Context:

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from gnomon import _values
 from gnomon._openai_fields import dumped, input_content, output_message
+from gnomon._plain_messages import written
 from gnomon._runtime import runtime
 from gnomon._span import SpanHandle
 from gnomon_schemas import attributes as names
@@ -183,7 +184,7 @@ def _input(messages: object) -> dict[str, Any]:
     if client is None or not client.captures_content or messages is None:
         return {}
     listed = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-    return input_content({"messages": listed}, client.settings.max_value_chars)
+    return written(input_content({"messages": listed}, client.settings.max_value_chars))
 
 
 def _max_chars() -> int:

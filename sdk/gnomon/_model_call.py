@@ -4,14 +4,16 @@ Made to cost little: one span, its attributes set at once at the end, no locks o
 """
 
 import time
-from collections.abc import Mapping
 from os import getpid
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.context import Context, get_current
+from opentelemetry.trace import Status, StatusCode
 
 from gnomon import _values
+from gnomon._call_span import CallSpan, start_call_span
+from gnomon._plain_messages import written
 from gnomon._scope import Scope
 from gnomon_schemas import attributes as names
 
@@ -22,12 +24,24 @@ class ModelCall:
     """A span under way. Nothing here is guarded: the caller keeps faults from the host.
 
     Attributes:
-        attributes: what is known, set on the span when it ends.
+        attributes: what is known of the answer, set on the span when it ends.
     """
 
-    __slots__ = ("_ended", "_first_s", "_last_s", "_pid", "_scope", "_started_s", "attributes", "span")
+    __slots__ = (
+        "_around",
+        "_ended",
+        "_first_s",
+        "_last_s",
+        "_pid",
+        "_scope",
+        "_started_s",
+        "attributes",
+        "span",
+    )
 
-    def __init__(self, tracer: trace.Tracer, name: str, attributes: Mapping[str, Any]) -> None:
+    def __init__(
+        self, tracer: trace.Tracer, name: str, attributes: dict[str, Any], around: Context | None = None
+    ) -> None:
         self.attributes: dict[str, Any] = {}
         self._pid = getpid()
         self._scope: Scope | None = None
@@ -35,17 +49,12 @@ class ModelCall:
         self._last_s = 0.0
         self._ended = False
         self._started_s = time.perf_counter()
-        self.span = tracer.start_span(
-            name,
-            kind=SpanKind.CLIENT,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        )
+        self._around = get_current() if around is None else around
+        self.span = start_call_span(tracer, name, attributes, self._around)
 
     def enter(self) -> None:
         """Make the span current."""
-        self._scope = Scope(trace.set_span_in_context(self.span))
+        self._scope = Scope(trace.set_span_in_context(self.span, self._around), self._around)
 
     def leave(self) -> None:
         """Make the span before it current again."""
@@ -83,7 +92,10 @@ class ModelCall:
             self._add_speed(self._first_s)
         # After a fork the parent sends it; the child's copy would be a second span of the same id.
         if getpid() == self._pid:
-            self.span.set_attributes(self.attributes)
+            if type(self.span) is CallSpan:
+                self.span.add_known(self.attributes)
+            else:
+                self.span.set_attributes(written(self.attributes))
             self.span.end()
 
     def _add_speed(self, first_s: float) -> None:

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from opentelemetry import context as otel_context
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current
 
 from gnomon import _openai_fields as fields
 from gnomon._guard import Guard
@@ -68,7 +67,9 @@ class Recorder:
     max_value_chars: int
     servers: WeakKeyDictionary[Any, fields.Attributes] = field(default_factory=WeakKeyDictionary)
 
-    def begin(self, place: _Place, resource: Any, kwargs: dict[str, Any]) -> ModelCall | None:
+    def begin(
+        self, place: _Place, resource: Any, kwargs: dict[str, Any], around: Context
+    ) -> ModelCall | None:
         """Start the span of a call and make it current; None when that failed."""
         try:
             attributes = fields.request_attributes(kwargs, place.operation)
@@ -77,7 +78,8 @@ class Recorder:
                 attributes.update(fields.input_content(kwargs, self.max_value_chars))
             elif self.captures_content and isinstance(text := kwargs.get("input"), str):
                 attributes[names.INPUT] = text[: self.max_value_chars]
-            call = ModelCall(self.tracer, f"{place.operation} {attributes[names.REQUEST_MODEL]}", attributes)
+            name = f"{place.operation} {attributes[names.REQUEST_MODEL]}"
+            call = ModelCall(self.tracer, name, attributes, around)
             call.enter()
         except Exception as error:
             self.guard.report("recording a request to openai", error)
@@ -103,12 +105,15 @@ class Recorder:
 
     def settle(self, call: ModelCall, kwargs: dict[str, Any], result: Any) -> Any:
         """End the span of a call that returned, or have its stream do so; returns the result."""
-        with self.guard.harmless("recording an answer of openai"):
+        try:
             call.leave()
-            if _RAW_HEADER in (kwargs.get("extra_headers") or {}):
+            headers = kwargs.get("extra_headers")
+            if headers and _RAW_HEADER in headers:
                 self._settle_raw(call, kwargs, result)
             else:
                 self._settle(call, kwargs, result)
+        except Exception as error:
+            self.guard.report("recording an answer of openai", error)
         return result
 
     def _settle(self, call: ModelCall, kwargs: dict[str, Any], result: Any) -> None:
@@ -142,7 +147,7 @@ class Recorder:
         return watched
 
     def _read(self, call: ModelCall, answer: Any) -> None:
-        with self.guard.harmless("reading an answer of openai"):
+        try:
             call.attributes.update(fields.chat_attributes(answer))
             choices = getattr(answer, "choices", None)
             if choices:
@@ -151,6 +156,8 @@ class Recorder:
                     call.attributes[names.OUTPUT_MESSAGES] = fields.output_messages(
                         choices, self.max_value_chars
                     )
+        except Exception as error:
+            self.guard.report("reading an answer of openai", error)
 
 
 @dataclass
@@ -192,11 +199,8 @@ def _owner(place: _Place) -> Any:
         return None
 
 
-def _recorded_by(original: Function, before: Function) -> Function | None:
+def _recorded_by(context: Context, original: Function, before: Function) -> Function | None:
     """Return the method to call instead when the call is not Gnomon's to record; None when it is."""
-    context = otel_context.get_current()
-    if not context:
-        return None
     if any(context.get(key) for key in _SUPPRESSED):
         return original
     return before if any(context.get(key) is not None for key in _ENRICHED) else None
@@ -205,8 +209,9 @@ def _recorded_by(original: Function, before: Function) -> Function | None:
 def _wrapped(original: Function, before: Function, place: _Place, recorder: Recorder) -> Function:
     @functools.wraps(original)
     def create(self: Any, *args: Any, **kwargs: Any) -> Any:
-        other = _recorded_by(original, before)
-        call = recorder.begin(place, self, kwargs) if other is None else None
+        context = get_current()
+        other = _recorded_by(context, original, before) if context else None
+        call = recorder.begin(place, self, kwargs, context) if other is None else None
         if call is None:
             return (other or original)(self, *args, **kwargs)
         try:
@@ -222,8 +227,9 @@ def _wrapped(original: Function, before: Function, place: _Place, recorder: Reco
 def _wrapped_async(original: Function, before: Function, place: _Place, recorder: Recorder) -> Function:
     @functools.wraps(original)
     async def create(self: Any, *args: Any, **kwargs: Any) -> Any:
-        other = _recorded_by(original, before)
-        call = recorder.begin(place, self, kwargs) if other is None else None
+        context = get_current()
+        other = _recorded_by(context, original, before) if context else None
+        call = recorder.begin(place, self, kwargs, context) if other is None else None
         if call is None:
             return await (other or original)(self, *args, **kwargs)
         try:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gnomon import _values
+from gnomon._plain_messages import Message, PlainMessages
 from gnomon_schemas import attributes as names
 
 Attributes = dict[str, Any]
@@ -26,6 +27,30 @@ _SCALARS: Final = {
     "dimensions": "gen_ai.embeddings.dimension.count",
     "stream": names.STREAM,
 }
+_SAID: Final = (
+    ("model", names.RESPONSE_MODEL),
+    ("id", names.RESPONSE_ID),
+    ("service_tier", "openai.response.service_tier"),
+    ("system_fingerprint", "openai.response.system_fingerprint"),
+)
+_TOKENS: Final = (("prompt_tokens", names.INPUT_TOKENS), ("completion_tokens", names.OUTPUT_TOKENS))
+_TOKEN_DETAILS: Final = (
+    (
+        "prompt_tokens_details",
+        (
+            ("cached_tokens", names.CACHE_READ_TOKENS),
+            ("cache_write_tokens", names.CACHE_WRITE_TOKENS),
+            ("audio_tokens", "gen_ai.usage.audio.input_tokens"),
+        ),
+    ),
+    (
+        "completion_tokens_details",
+        (
+            ("reasoning_tokens", names.REASONING_TOKENS),
+            ("audio_tokens", "gen_ai.usage.audio.output_tokens"),
+        ),
+    ),
+)
 _SCALAR_TYPES: Final = (int, float, str, bool)
 _TEXT_PARTS: Final = ("text", "input_text", "output_text")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -49,12 +74,12 @@ def request_attributes(kwargs: Mapping[str, Any], operation: str) -> Attributes:
         attributes["gen_ai.request.choice.count"] = count
     if isinstance(stop, str | list | tuple):
         attributes["gen_ai.request.stop_sequences"] = (
-            [stop] if isinstance(stop, str) else list(map(str, stop))
+            (stop,) if isinstance(stop, str) else tuple(map(str, stop))
         )
-    if (output_type := _output_type(kwargs.get("response_format"))) is not None:
+    if (form := kwargs.get("response_format")) and (output_type := _output_type(form)) is not None:
         attributes["gen_ai.output.type"] = output_type
     if type(encoding := kwargs.get("encoding_format")) is str:
-        attributes["gen_ai.request.encoding_formats"] = [encoding]
+        attributes["gen_ai.request.encoding_formats"] = (encoding,)
     return attributes
 
 
@@ -69,12 +94,14 @@ def server_attributes(client: Any) -> Attributes:
 
 
 def input_content(kwargs: Mapping[str, Any], max_chars: int) -> Attributes:
-    """Return a chat request's messages and tools as JSON text."""
+    """Return a chat request's messages and tools: `PlainMessages`, or JSON text."""
     content: Attributes = {}
     messages = kwargs.get("messages")
     # An iterator is left alone: reading it would take the messages away from the request.
-    if isinstance(messages, Sequence) and not isinstance(messages, str):
-        content[names.INPUT_MESSAGES] = dumped([_input_message(message) for message in messages], max_chars)
+    if type(messages) is list or (isinstance(messages, Sequence) and not isinstance(messages, str)):
+        content[names.INPUT_MESSAGES] = _plain_input(messages, max_chars) or dumped(
+            [_input_message(message) for message in messages], max_chars
+        )
     tools = kwargs.get("tools")
     if isinstance(tools, list | tuple) and tools:
         definitions = [definition for tool in tools if (definition := _tool(tool)) is not None]
@@ -82,59 +109,115 @@ def input_content(kwargs: Mapping[str, Any], max_chars: int) -> Attributes:
     return content
 
 
+def _plain_input(messages: Sequence[Any], max_chars: int) -> PlainMessages | None:
+    """Return messages of a role and a text each; None when there are others, or too much of them."""
+    plain: list[Message] = []
+    for message in messages:
+        if type(message) is not dict or len(message) != 2:
+            return None
+        role, text = message.get("role"), message.get("content")
+        if type(role) is not str or type(text) is not str or role == "tool":
+            return None
+        plain.append((role, text, None))
+    return _within(plain, max_chars)
+
+
+def _within(messages: Sequence[Message], max_chars: int) -> PlainMessages | None:
+    plain = PlainMessages(messages)
+    return plain if plain.chars <= max_chars else None
+
+
 def chat_attributes(answer: Any) -> Attributes:
     """Return what a chat completion, or a chunk of one, says besides its content."""
     attributes: Attributes = {}
-    for name, value in (
-        (names.RESPONSE_MODEL, getattr(answer, "model", None)),
-        (names.RESPONSE_ID, getattr(answer, "id", None)),
-        ("openai.response.service_tier", getattr(answer, "service_tier", None)),
-        ("openai.response.system_fingerprint", getattr(answer, "system_fingerprint", None)),
-    ):
+    said = fields_of(answer)
+    for key, name in _SAID:
+        value = said.get(key)
         if value and isinstance(value, str):
             attributes[name] = value
-    usage = getattr(answer, "usage", None)
-    return attributes if usage is None else attributes | usage_attributes(usage)
+    usage = said.get("usage")
+    if usage is not None:
+        attributes.update(usage_attributes(usage))
+    return attributes
 
 
 def usage_attributes(usage: Any) -> Attributes:
     """Return the tokens a provider reports; cached and reasoning tokens only where there are any."""
-    given, made = _get(usage, "prompt_tokens_details"), _get(usage, "completion_tokens_details")
-    counts = (
-        (names.INPUT_TOKENS, _get(usage, "prompt_tokens"), 0),
-        (names.OUTPUT_TOKENS, _get(usage, "completion_tokens"), 0),
-        (names.CACHE_READ_TOKENS, _get(given, "cached_tokens"), 1),
-        (names.CACHE_WRITE_TOKENS, _get(given, "cache_write_tokens"), 1),
-        ("gen_ai.usage.audio.input_tokens", _get(given, "audio_tokens"), 1),
-        (names.REASONING_TOKENS, _get(made, "reasoning_tokens"), 1),
-        ("gen_ai.usage.audio.output_tokens", _get(made, "audio_tokens"), 1),
-    )
-    return {name: count for name, count, least in counts if type(count) is int and count >= least}
+    said = fields_of(usage)
+    attributes: Attributes = {}
+    for key, name in _TOKENS:
+        if type(count := said.get(key)) is int:
+            attributes[name] = count
+    for group, counts in _TOKEN_DETAILS:
+        if (details := said.get(group)) is not None:
+            split = fields_of(details)
+            for key, name in counts:
+                if type(count := split.get(key)) is int and count > 0:
+                    attributes[name] = count
+    return attributes
 
 
-def finish_reasons(choices: Iterable[Any]) -> list[str]:
+def fields_of(thing: Any) -> Mapping[str, Any]:
+    """Return the fields of one of openai's objects, those its class does not know included.
+
+    Asking a pydantic model for a field it lacks costs an exception, a dictionary costs nothing.
+    """
+    if isinstance(thing, dict):
+        return thing
+    extra = getattr(thing, "__pydantic_extra__", None)
+    own = getattr(thing, "__dict__", None) or {}
+    return {**own, **extra} if extra else own
+
+
+def finish_reasons(choices: Iterable[Any]) -> tuple[str, ...]:
     """Return why each choice ended."""
-    return [_values.safe_str(getattr(choice, "finish_reason", None) or "error") for choice in choices]
+    return tuple([_values.safe_str(choice.finish_reason or "error") for choice in choices])
 
 
-def output_messages(choices: Iterable[Any], max_chars: int) -> str:
-    """Return the messages of a chat completion as JSON text."""
-    shown = []
-    for choice in choices:
-        message = getattr(choice, "message", None)
-        if message is not None:
-            parts = _tool_calls(getattr(message, "tool_calls", None))
-            parts = _reasoning(message) + parts + _parts(getattr(message, "content", None))
-            if isinstance(refusal := getattr(message, "refusal", None), str):
-                parts.append({"type": "text", "content": refusal})
-            shown.append(output_message(parts, choice.finish_reason, message.role or "assistant"))
-    return dumped(shown, max_chars)
+def output_messages(choices: Sequence[Any], max_chars: int) -> str | PlainMessages:
+    """Return the messages of a chat completion: `PlainMessages`, or JSON text."""
+    messages = [(fields_of(choice.message), choice.finish_reason) for choice in choices]
+    return _plain_output(messages, max_chars) or dumped(
+        [
+            output_message(_output_parts(said), reason, said.get("role") or "assistant")
+            for said, reason in messages
+        ],
+        max_chars,
+    )
+
+
+def _plain_output(messages: Iterable[tuple[Mapping[str, Any], Any]], max_chars: int) -> PlainMessages | None:
+    plain: list[Message] = []
+    for said, reason in messages:
+        get = said.get
+        text, role = get("content"), get("role")
+        if type(text) is not str or type(role) is not str or type(reason) is not str:
+            return None
+        if get("tool_calls") or get("refusal") or get("reasoning_content") or get("reasoning"):
+            return None
+        plain.append((role, text, _finish_reason(reason)))
+    return _within(plain, max_chars)
+
+
+def _output_parts(said: Mapping[str, Any]) -> list[Attributes]:
+    # Reasoning is not OpenAI's own, but of servers that speak its protocol: DeepSeek, vLLM, OpenRouter.
+    reasoning = said.get("reasoning_content") or said.get("reasoning")
+    parts: list[Attributes] = (
+        [{"type": "reasoning", "content": reasoning}] if isinstance(reasoning, str) else []
+    )
+    parts += _tool_calls(said.get("tool_calls")) + _parts(said.get("content"))
+    if isinstance(refusal := said.get("refusal"), str):
+        parts.append({"type": "text", "content": refusal})
+    return parts
 
 
 def output_message(parts: list[Attributes], finish_reason: object, role: str = "assistant") -> Attributes:
     """Return one message of an answer."""
-    reason = "tool_call" if finish_reason in ("tool_calls", "function_call") else finish_reason or "error"
-    return {"role": role, "parts": parts, "finish_reason": reason}
+    return {"role": role, "parts": parts, "finish_reason": _finish_reason(finish_reason)}
+
+
+def _finish_reason(reason: Any) -> Any:
+    return "tool_call" if reason in ("tool_calls", "function_call") else reason or "error"
 
 
 def tool_call(call_id: object, name: object, arguments: object) -> Attributes:
@@ -230,14 +313,6 @@ def _tool_calls(calls: Any) -> list[Attributes]:
             )
         )
     return parts
-
-
-def _reasoning(message: Any) -> list[Attributes]:
-    # Not OpenAI's own, but of servers that speak its protocol: DeepSeek, vLLM, OpenRouter.
-    # Looked up among the extra fields: asking a pydantic model for a field it lacks takes an exception.
-    extra = getattr(message, "model_extra", None) or {}
-    text = extra.get("reasoning_content") or extra.get("reasoning")
-    return [{"type": "reasoning", "content": text}] if isinstance(text, str) else []
 
 
 def _tool(tool: Any) -> Attributes | None:

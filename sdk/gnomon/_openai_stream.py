@@ -4,15 +4,16 @@ The client's own stream object is kept, so that the host's ``isinstance``, ``clo
 ever; only the iterator inside of it is replaced.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, Final
 
 from gnomon import _openai_fields as fields
 from gnomon._guard import Guard
 from gnomon._model_call import ModelCall
 from gnomon_schemas import attributes as names
 
-_MAX_TOOL_CALLS = 128
+_MAX_TOOL_CALLS: Final = 128
+_TEXTS: Final = ("content", "refusal", "reasoning_content", "reasoning")
 
 
 class StreamRecord:
@@ -51,22 +52,22 @@ class StreamRecord:
             self._call.end()
 
     def _add(self, chunk: Any) -> None:
-        choices = chunk.choices
-        if chunk.usage is not None or not self._call.attributes:
-            self._call.attributes.update(fields.chat_attributes(chunk))
-        for choice in choices or ():
+        attributes = self._call.attributes
+        if not attributes or chunk.usage is not None:
+            attributes.update(fields.chat_attributes(chunk))
+        for choice in chunk.choices or ():
             if choice.finish_reason:
                 self._reasons[choice.index] = choice.finish_reason
             if choice.delta is not None:
-                self._add_delta(choice.index, choice.delta)
+                self._add_delta(choice.index, fields.fields_of(choice.delta))
 
-    def _add_delta(self, index: int, delta: Any) -> None:
-        for kind in ("content", "refusal", "reasoning_content", "reasoning"):
-            text = getattr(delta, kind, None)
+    def _add_delta(self, index: int, delta: Mapping[str, Any]) -> None:
+        for kind in _TEXTS:
+            text = delta.get(kind)
             if text and isinstance(text, str):
                 self._call.token()
                 self._keep(index, kind, text)
-        for piece in delta.tool_calls or ():
+        for piece in delta.get("tool_calls") or ():
             self._call.token()
             self._keep_tool(index, piece)
 
@@ -88,7 +89,7 @@ class StreamRecord:
     def _finish(self) -> None:
         attributes = self._call.attributes
         if self._reasons:
-            attributes[names.FINISH_REASONS] = [reason for _, reason in sorted(self._reasons.items())]
+            attributes[names.FINISH_REASONS] = tuple([reason for _, reason in sorted(self._reasons.items())])
         indexes = sorted({index for index, _ in self._texts} | {index for index, _ in self._tools})
         if self._captures and indexes:
             messages = [self._message(index) for index in indexes]

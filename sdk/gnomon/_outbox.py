@@ -5,20 +5,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event, RLock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
+
+    from gnomon._wire import PackedSpan
 
 Score = Mapping[str, object]
 _MAX_REENTERED: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):
     """One thing to send, or a mark that tells a waiting `flush` that everything before it is settled."""
 
-    content: "ReadableSpan | Score | Event"
+    content: "ReadableSpan | PackedSpan | Score | Event"
     size_bytes: int
 
 
@@ -62,6 +63,11 @@ class Outbox:
     def held_bytes(self) -> int:
         """Estimated bytes of `held_items`."""
         return self._held_bytes
+
+    @property
+    def waiting_items(self) -> int:
+        """How many parcels wait to be taken."""
+        return len(self._waiting)
 
     @property
     def empty(self) -> bool:

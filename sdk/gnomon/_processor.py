@@ -75,9 +75,10 @@ class GnomonSpanProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span if it is Gnomon's business."""
         connection = self._connection
-        if connection is None or span.context is None or not span.context.trace_flags.sampled:
+        context = span.get_span_context()
+        if connection is None or context is None or not context.trace_flags.sampled:
             return
-        if connection.sample_bound < _TRACE_IDS and not _is_sampled(span.context, connection.sample_bound):
+        if connection.sample_bound < _TRACE_IDS and not _is_sampled(context, connection.sample_bound):
             return
         try:
             if connection.clock is not None:

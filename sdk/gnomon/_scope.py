@@ -13,9 +13,9 @@ class Scope:
 
     __slots__ = ("_before", "_inside", "_token")
 
-    def __init__(self, inside: otel_context.Context) -> None:
+    def __init__(self, inside: otel_context.Context, before: otel_context.Context | None = None) -> None:
         self._inside = inside
-        self._before = otel_context.get_current()
+        self._before = otel_context.get_current() if before is None else before
         self._token: Token[otel_context.Context] = otel_context.attach(inside)
 
     def leave(self) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from gnomon._call_span import CallSpan
 from gnomon_schemas import attributes as names
 
 _PREFIXES: Final = (
@@ -54,6 +55,8 @@ _EVENT_BYTES: Final = 800
 
 def is_genai(span: ReadableSpan) -> bool:
     """Whether the span is about LLM work, by its attributes or by who made it."""
+    if type(span) is CallSpan:
+        return True
     attributes = span.attributes or {}
     if any(_says_genai(key) for key in attributes):
         return True
@@ -67,6 +70,8 @@ def _says_genai(key: str) -> bool:
 
 def estimate_bytes(span: ReadableSpan) -> int:
     """Estimate the memory a finished span holds, in bytes, without encoding it."""
+    if type(span) is CallSpan and span.is_light:
+        return _SPAN_BYTES + sum(map(sys.getsizeof, span.known.values()))
     size = _SPAN_BYTES + _attributes_bytes(span.attributes)
     for event in span.events:
         size += _EVENT_BYTES + _attributes_bytes(event.attributes)

@@ -9,13 +9,15 @@ OpenTelemetry's. Field numbers: opentelemetry/proto/trace/v1/trace.proto and com
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import DEFAULT_TRACE_STATE, SpanContext, SpanKind, Status
 
+from gnomon._call_span import UNSET, CallSpan, attributes_of
+from gnomon._plain_messages import PlainMessages
 from gnomon._spans import copied
 
 _FIXED64: Final = struct.Struct("<Q").pack
@@ -23,73 +25,120 @@ _FIXED32: Final = struct.Struct("<I").pack
 _DOUBLE: Final = struct.Struct("<d").pack
 _ONE_BYTE: Final = tuple(bytes((number,)) for number in range(128))
 _TWO_BYTES: Final = 1 << 14
+_REPEATED_CHARS: Final = 48
 _INT64: Final = range(-(2**63), 2**63)
 _ScopeSpans = tuple[InstrumentationScope | None, list[bytes]]
 _HAS_REMOTE: Final = 0x100
 _IS_REMOTE: Final = 0x200
 """Bits of ``Span.flags`` that say whether the parent came from another process."""
+_LOCAL: Final = _FIXED32(_HAS_REMOTE)
+_KINDS: Final = tuple(b"\x30" + _ONE_BYTE[kind.value + 1] + b"\x39" for kind in SpanKind)
+"""``Span.kind``, and the tag of ``start_time_unix_nano`` that follows it."""
 
 
 class UnsupportedError(Exception):
     """A span has something this encoder leaves to OpenTelemetry's."""
 
 
-def encode_request(spans: Sequence[ReadableSpan], resource: Mapping[str, str]) -> bytes:
+UNFIT: Final = (UnsupportedError, ValueError, TypeError, AttributeError, OverflowError, struct.error)
+"""What `pack` raises for a span that OpenTelemetry's encoder has to deal with."""
+
+
+class PackedSpan(NamedTuple):
+    """A span in its final bytes, and what it has to be grouped by.
+
+    Attributes:
+        data: a ``ScopeSpans.spans`` field, tag and length included.
+    """
+
+    data: bytes
+    resource: Resource
+    scope: InstrumentationScope | None
+
+
+def pack(span: ReadableSpan) -> PackedSpan:
+    """Encode a finished span.
+
+    Raises:
+        UnsupportedError: it has links, trace state or nested attributes.
+        ValueError, TypeError: a value does not fit into protobuf (UnicodeEncodeError: a lone surrogate).
+    """
+    return PackedSpan(_field(b"\x12", _span(span)), span.resource, span.instrumentation_scope)
+
+
+def encode_request(spans: Sequence[PackedSpan], resource: Mapping[str, str]) -> bytes:
     """Encode spans as an ``ExportTraceServiceRequest``.
 
     Args:
-        spans: finished spans.
+        spans: packed spans.
         resource: resource attributes to set over what the spans' own resource says.
-
-    Raises:
-        UnsupportedError: a span has links, trace state or nested attributes.
-        ValueError, TypeError: a value does not fit into protobuf (UnicodeEncodeError: a lone surrogate).
     """
     # By identity: OpenTelemetry dumps a resource as JSON each time it is asked for its hash.
     groups: dict[int, tuple[Resource, dict[int, _ScopeSpans]]] = {}
-    for span in spans:
-        own, scope = span.resource, span.instrumentation_scope
+    for data, own, scope in spans:
         scopes = groups.setdefault(id(own), (own, {}))[1]
-        scopes.setdefault(id(scope), (scope, []))[1].append(_field(b"\x12", encode_span(span)))
+        scopes.setdefault(id(scope), (scope, []))[1].append(data)
     return b"".join(
         [_field(b"\x0a", _resource_spans(own, scopes.values(), resource)) for own, scopes in groups.values()]
     )
 
 
-def encode_span(span: ReadableSpan) -> bytes:
-    """Encode one span as a ``Span`` message; raises as `encode_request` does."""
-    context, parent, status = span.get_span_context(), span.parent, span.status
-    if context is None or span.start_time is None or span.links or context.trace_state:
+def _span(span: ReadableSpan) -> bytes:
+    is_light = type(span) is CallSpan and span.is_light
+    if is_light:
+        # Properties are calls, and there is one for each of these.
+        context, parent, status = span._context, span._parent, span._status
+        name, kind, started, ended = span._name, span._kind, span._start_time, span._end_time
+    else:
+        context, parent, status = span.context, span.parent, span.status
+        name, kind, started, ended = span.name, span.kind, span.start_time, span.end_time
+    if context is None or started is None:
+        raise UnsupportedError
+    trace_id, span_id, _, _, trace_state, _ = context
+    if trace_state is not DEFAULT_TRACE_STATE and trace_state:
         raise UnsupportedError
     parts = [
         b"\x0a\x10",
-        context.trace_id.to_bytes(16, "big"),
+        trace_id.to_bytes(16, "big"),
         b"\x12\x08",
-        context.span_id.to_bytes(8, "big"),
+        span_id.to_bytes(8, "big"),
         b"" if parent is None else b"\x22\x08" + parent.span_id.to_bytes(8, "big"),
-        _text(b"\x2a", span.name),
-        b"\x30",
-        _ONE_BYTE[span.kind.value + 1],
-        b"\x39",
-        _FIXED64(span.start_time),
+        _text(b"\x2a", name),
+        _KINDS[kind._value_],
+        _FIXED64(started),
         b"\x41",
-        _FIXED64(span.end_time or 0),
-        *_attributes(b"\x4a", span.attributes),
+        _FIXED64(ended or 0),
+    ]
+    _add_attributes(parts, b"\x4a", attributes_of(span))
+    if not is_light:
+        _add_rest(parts, span)
+    parts.append(b"\x7a\x00" if status is UNSET else _status(status))
+    parts += (b"\x85\x01", _LOCAL if parent is None else _flags(parent))
+    return b"".join(parts)
+
+
+def _status(status: Status) -> bytes:
+    message = _text(b"\x12", status.description) if status.description else b""
+    code = b"\x18" + _ONE_BYTE[status.status_code.value] if status.status_code.value else b""
+    return _field(b"\x7a", message + code)
+
+
+def _add_rest(parts: list[bytes], span: ReadableSpan) -> None:
+    """Add what a span of Gnomon's own hardly ever has."""
+    if span.links:
+        raise UnsupportedError
+    parts += (
         *[_field(b"\x5a", _event(event)) for event in span.events],
         _count(b"\x50", span.dropped_attributes),
         _count(b"\x60", span.dropped_events),
         _count(b"\x70", span.dropped_links),
-    ]
-    message = _text(b"\x12", status.description) if status.description else b""
-    code = b"\x18" + _ONE_BYTE[status.status_code.value] if status.status_code.value else b""
-    parts += (_field(b"\x7a", message + code), b"\x85\x01", _FIXED32(_flags(parent)))
-    return b"".join(parts)
+    )
 
 
 def _resource_spans(own: Resource, scopes: Iterable[_ScopeSpans], given: Mapping[str, str]) -> bytes:
     # What is set is set last, as on the slow way.
     attributes = {key: value for key, value in own.attributes.items() if key not in given} | dict(given)
-    parts = [_field(b"\x0a", b"".join(_attributes(b"\x0a", attributes)))]
+    parts = [_field(b"\x0a", _attributes(b"\x0a", attributes))]
     for scope, spans in scopes:
         head = _field(b"\x0a", b"" if scope is None else _scope(scope))
         url = _text(b"\x1a", scope.schema_url) if scope is not None and scope.schema_url else b""
@@ -101,26 +150,50 @@ def _resource_spans(own: Resource, scopes: Iterable[_ScopeSpans], given: Mapping
 
 def _scope(scope: InstrumentationScope) -> bytes:
     version = _text(b"\x12", scope.version) if scope.version else b""
-    return _text(b"\x0a", scope.name) + version + b"".join(_attributes(b"\x1a", scope.attributes))
+    return _text(b"\x0a", scope.name) + version + _attributes(b"\x1a", scope.attributes)
 
 
 def _event(event: Event) -> bytes:
-    return b"".join(
-        (
-            b"\x09",
-            _FIXED64(event.timestamp),
-            _text(b"\x12", event.name),
-            *_attributes(b"\x1a", event.attributes),
-            _count(b"\x20", event.dropped_attributes),
-        )
+    parts = [b"\x09", _FIXED64(event.timestamp), _text(b"\x12", event.name)]
+    _add_attributes(parts, b"\x1a", event.attributes)
+    parts.append(_count(b"\x20", event.dropped_attributes))
+    return b"".join(parts)
+
+
+def _attributes(tag: bytes, attributes: Mapping[str, Any] | None) -> bytes:
+    parts: list[bytes] = []
+    _add_attributes(parts, tag, attributes)
+    return b"".join(parts)
+
+
+def _add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, Any] | None) -> None:
+    known: Mapping[str, Any] = copied(attributes) if attributes else {}
+    for key, value in known.items():
+        kind = type(value)
+        if kind is str or kind is PlainMessages:
+            text: str = value if kind is str else value.text()
+            if len(text) > _REPEATED_CHARS:
+                parts.append(_field(tag, _key(key) + _field(b"\x12", _text(b"\x0a", text))))
+                continue
+            value = text
+        elif kind is not int and kind is not bool and not _is_word(value):
+            parts.append(_field(tag, _key(key) + _field(b"\x12", _value(value))))
+            continue
+        # Model, provider, server, operation: the same in call after call.
+        parts += (tag, _pair(key, value))
+
+
+def _is_word(value: Any) -> bool:
+    # Why an answer ended is a list, and nearly always one of one word.
+    return (
+        type(value) is tuple and len(value) == 1 and type(value[0]) is str and len(value[0]) < _REPEATED_CHARS
     )
 
 
-def _attributes(tag: bytes, attributes: Mapping[str, Any] | None) -> list[bytes]:
-    return [
-        _field(tag, _key(key) + _field(b"\x12", _value(value)))
-        for key, value in (copied(attributes) if attributes else {}).items()
-    ]
+@lru_cache(maxsize=4_096, typed=True)
+def _pair(key: str, value: Any) -> bytes:
+    """Return a ``KeyValue``, with its length before it."""
+    return _field(b"", _key(key) + _field(b"\x12", _value(value)))
 
 
 def _value(value: Any) -> bytes:
@@ -159,8 +232,8 @@ def _count(tag: bytes, number: int) -> bytes:
     return tag + _varint(number) if number else b""
 
 
-def _flags(parent: SpanContext | None) -> int:
-    return _HAS_REMOTE | _IS_REMOTE if parent is not None and parent.is_remote else _HAS_REMOTE
+def _flags(parent: SpanContext) -> bytes:
+    return _FIXED32(_HAS_REMOTE | _IS_REMOTE) if parent.is_remote else _LOCAL
 
 
 def _varint(number: int) -> bytes:

@@ -2,6 +2,8 @@
 
 import random
 import string
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from gnomon._wire import UnsupportedError, encode_request
+from gnomon._wire import UnsupportedError, encode_request, pack
 
 SCOPES = (
     None,
@@ -55,16 +57,20 @@ def random_span(draw: random.Random) -> ReadableSpan:
     )
 
 
+def encoded(spans: Sequence[ReadableSpan], resource: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    return encode_request([pack(span) for span in spans], resource)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_it_writes_what_opentelemetry_writes(seed: int) -> None:
     draw = random.Random(seed)
     spans = [random_span(draw) for _ in range(draw.randint(1, 12))]
-    assert ExportTraceServiceRequest.FromString(encode_request(spans, {})) == encode_spans(spans)
+    assert ExportTraceServiceRequest.FromString(encoded(spans)) == encode_spans(spans)
 
 
 def test_given_resource_attributes_win() -> None:
     spans = [random_span(random.Random(1))]
-    message = ExportTraceServiceRequest.FromString(encode_request(spans, {"service.name": "given"}))
+    message = ExportTraceServiceRequest.FromString(encoded(spans, {"service.name": "given"}))
     pairs = {p.key: p.value.string_value for p in message.resource_spans[0].resource.attributes}
     assert pairs["service.name"] == "given"
 
@@ -85,11 +91,11 @@ def with_attributes(**attributes: Any) -> ReadableSpan:
 )
 def test_what_it_does_not_know_it_refuses(span: ReadableSpan, error: type[Exception]) -> None:
     with pytest.raises(error):
-        encode_request([span], {})
+        pack(span)
 
 
 def test_links_are_left_to_opentelemetry() -> None:
     span = random_span(random.Random(3))
     span._links = (Link(SpanContext(1, 2, False)),)
     with pytest.raises(UnsupportedError):
-        encode_request([span], {})
+        pack(span)
