@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
@@ -127,6 +127,7 @@ def _start(
     servers = _Servers(settings, stack, stop)
     http_url = ui_url = ""
     grpc_address = ""
+    collector: IngestParts | None = None
     jobs = JobBoard()
     if "collector" in parts:
         if not are_in_step(store, prices.versions):
@@ -137,7 +138,8 @@ def _start(
         collector.metrics.watch_jobs(jobs.status)
         http_url = servers.start("gnomon-http", app, settings.otlp_http_port, "--otlp-http-port")
     if "dashboard" in parts:
-        dashboard = _dashboard_app(settings, store, http_url)
+        inbox = collector.inbox if collector else stack.enter_context(closing(_inbox(settings)))
+        dashboard = _dashboard_app(settings, store, http_url, _operate(settings, store, inbox, keys))
         ui_url = servers.start("gnomon-ui", dashboard, settings.ui_port, "--ui-port")
     if "jobs" in parts:
         runner = _start_jobs(JobParts(settings, store, settings.public_url or ui_url), stack)
@@ -173,14 +175,17 @@ def _start_collector(
     settings: Settings, store: Store, keys: KeyRing, prices: PriceSource, stack: ExitStack
 ) -> IngestParts:
     """Open the inbox and start the threads that empty it."""
-    inbox = Inbox(settings.data_dir / "inbox.sqlite", settings.inbox_max_bytes)
-    stack.callback(inbox.close)
+    inbox = stack.enter_context(closing(_inbox(settings)))
     flusher = Flusher(inbox, store, prices.periods, settings.cluster)
     for worker in (flusher, RollupWorker(inbox, store)):
         stack.callback(worker.stop)
         worker.start()
     authorize: Authorize = authorize_by_key(keys) if settings.auth == "on" else authorize_all
     return IngestParts(settings, authorize, inbox, store, IngestMetrics(inbox, flusher.stats), keys.settings)
+
+
+def _inbox(settings: Settings) -> Inbox:
+    return Inbox(settings.data_dir / "inbox.sqlite", settings.inbox_max_bytes)
 
 
 def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) -> str:
@@ -221,7 +226,7 @@ def collector_app(
         settings.data_dir,
         settings.cluster,
         lambda: InboxStatus(inbox.waiting_requests, inbox.waiting_bytes),
-        _operate(collector, keys),
+        _operate(settings, collector.store, inbox, keys),
         prices,
         jobs.status,
     )
@@ -230,16 +235,12 @@ def collector_app(
     return app
 
 
-def _operate(collector: IngestParts, keys: KeyRing) -> Callable[[str, str, Mapping[str, Any]], object]:
+def _operate(
+    settings: Settings, store: Store, inbox: Inbox, keys: KeyRing
+) -> Callable[[str, str, Mapping[str, Any]], object]:
     def operate(name: str, actor: str, arguments: Mapping[str, Any]) -> object:
-        settings = collector.settings
         operator = Operator(
-            collector.store,
-            collector.inbox,
-            settings.data_dir,
-            actor,
-            keys_changed=keys.refresh,
-            settings=settings,
+            store, inbox, settings.data_dir, actor, keys_changed=keys.refresh, settings=settings
         )
         return run_operation(name, operator, arguments)
 
@@ -256,7 +257,7 @@ _BARE: dict[str, Any] = {
 }
 
 
-def _dashboard_app(settings: Settings, store: Store, http_url: str) -> Any:
+def _dashboard_app(settings: Settings, store: Store, http_url: str, operate: Callable[..., object]) -> Any:
     create = _load(DASHBOARD)
     return create(
         store,
@@ -265,6 +266,7 @@ def _dashboard_app(settings: Settings, store: Store, http_url: str) -> Any:
         auth_required=settings.auth == "on",
         secure_cookies=settings.secure_cookies,
         currency=Currency(settings.currency, settings.currency_per_usd),
+        operate=operate,
     )
 
 

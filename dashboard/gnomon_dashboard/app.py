@@ -24,6 +24,7 @@ from gnomon_dashboard import (
     review_routes,
     rights,
     rows,
+    settings_writes,
     span_routes,
     writes,
 )
@@ -80,6 +81,7 @@ def create_dashboard(
     auth_required: bool = True,
     secure_cookies: bool = False,
     currency: Currency | None = None,
+    operate: settings_writes.Operate | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> FastAPI:
     """Return the dashboard, an ASGI application of its own: it must not share an app or a port with an API.
@@ -91,6 +93,7 @@ def create_dashboard(
         auth_required: False lets everyone in; for a server that listens on loopback only.
         secure_cookies: True where the dashboard is reached over TLS.
         currency: what amounts are shown in; US dollars unless given.
+        operate: runs an operation of the collector, for the page Settings; None leaves it read-only.
         now: the clock, in UTC.
 
     Raises:
@@ -114,6 +117,7 @@ def create_dashboard(
     writes.add_routes(server, context)
     alert_writes.add_routes(server, context)
     review_routes.add_routes(server, context)
+    settings_writes.add_routes(server, store, operate)
     panel_routes.add_routes(server, context, [panel for page in PAGES for panel in page.panels])
     auth.add_routes(server, checked, auth.LoginThrottle())
     server.add_exception_handler(rights.NotAllowed, _refused)

@@ -138,6 +138,6 @@ async def _answer(ask: Callable[[], Any]) -> Response:
 
 def _started(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same chunks, after the first of the database's: an error must show before success is promised."""
-    header = next(chunks)
+    header = next(chunks, b"")  # JSON has none, and an empty result nothing at all
     first = next(chunks, b"")
     return chain((header, first), chunks)

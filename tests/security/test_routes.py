@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import grpc
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -17,7 +18,10 @@ from gnomon_collector.ingest.app import IngestParts
 from gnomon_collector.ingest.authorize import authorize_by_key
 from gnomon_collector.ingest.flusher import FlushStats
 from gnomon_collector.ingest.inbox import Inbox
+from gnomon_collector.ingest.intake import Intake
 from gnomon_collector.ingest.metrics import IngestMetrics
+from gnomon_collector.ingest.otlp_grpc import OtlpGrpcServer
+from gnomon_collector.ingest.signals import SIGNALS
 from gnomon_collector.jobs import JobBoard
 from gnomon_collector.price_desk import LocalDesk
 from gnomon_collector.serve import collector_app
@@ -48,6 +52,7 @@ OPEN_TO: Final[Mapping[str, frozenset[str]]] = {
     "/api/v1/calls": READING,
     "/api/v1/traces/{trace_id}": READING,
     "/api/v1/scores": READING,
+    "/api/v1/datasets": READING,
     "/api/v1/export/{kind}": READING,
     "/api/v1/query": frozenset({"admin"}),
     "/api/v1/keys": frozenset({"admin"}),
@@ -73,7 +78,7 @@ def app(store: Store, tmp_path: Path) -> Iterator[FastAPI]:
         app = collector_app(
             parts, keys, "token-of-this-test", LocalDesk(store, PriceSource(settings.price_file)), JobBoard()
         )
-        app.state.keys = keys
+        app.state.keys, app.state.parts = keys, parts
         yield app
 
 
@@ -100,6 +105,34 @@ def test_each_route_is_open_to_its_scopes_and_to_no_other(app: FastAPI, store: S
     assert {path for _, path in found} - set(OPEN_TO) == set(), "say in OPEN_TO who may use it"
     wrong = asyncio.run(_wrong_answers(app, found, keys))
     assert wrong == []
+
+
+def test_each_method_of_grpc_is_open_to_ingest_keys_alone(app: FastAPI, store: Store, tmp_path: Path) -> None:
+    keys = {
+        scope: create_key(store, ALL_PROJECTS if scope == "admin" else "shop", scope).key for scope in SCOPES
+    }
+    app.state.keys.refresh()
+    parts: IngestParts = app.state.parts
+    intake = Intake(parts.settings, parts.authorize, parts.inbox, parts.metrics, parts.limits, parts.quotas)
+    server = OtlpGrpcServer(intake, "127.0.0.1", 0, "")
+    expected = {NOBODY: "UNAUTHENTICATED", "ingest": "OK"}
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+            for signal in SIGNALS:
+                method = channel.unary_unary(f"/{signal.service}/Export")
+                for caller in (NOBODY, *SCOPES):
+                    said = _grpc_code(method, keys.get(caller))
+                    assert said == expected.get(caller, "PERMISSION_DENIED"), (signal.name, caller)
+    finally:
+        server.stop()
+
+
+def _grpc_code(method: Any, key: str | None) -> str:
+    try:
+        method(b"", metadata=(("authorization", f"Bearer {key}"),) if key else ())
+    except grpc.RpcError as refusal:
+        return str(refusal.code().name)
+    return "OK"
 
 
 async def _wrong_answers(

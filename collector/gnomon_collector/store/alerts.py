@@ -151,9 +151,10 @@ class AlertRecords:
 
     # --- state of the evaluation --------------------------------------------------------------
 
-    def instances(self) -> list[Instance]:
-        """Return every instance that ever left the normal state."""
-        return self._read(Instance, "alert_instances", "1", {})
+    def instances(self, project: str = "*") -> list[Instance]:
+        """Return every instance that ever left the normal state; ``*`` for those of all projects."""
+        where = f"{_OF_PROJECT} OR {{project:String}} = '*'"
+        return self._read(Instance, "alert_instances", where, {"project": project})
 
     def save_instances(self, rows: Sequence[Instance]) -> None:
         """Write instances; they are on stable storage when this returns."""

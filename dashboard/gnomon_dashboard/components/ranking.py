@@ -6,6 +6,8 @@ from typing import Any
 
 from dash import dcc, html
 
+from gnomon_dashboard.components.attributes import data
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -15,6 +17,8 @@ class Cell:
         href: where the text leads; empty for nowhere.
         share: 0..1 fills that part of the cell with a bar.
         tone: ``good`` or ``bad`` colours the text.
+        action: makes a button of the text: what it does, for our scripts (``data-action``).
+        value: what the button acts on (``data-value``).
     """
 
     text: str
@@ -22,6 +26,8 @@ class Cell:
     share: float | None = None
     tone: str = ""
     hint: str = ""
+    action: str = ""
+    value: str = ""
 
 
 def ranking(headers: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: int = 1) -> Any:
@@ -45,6 +51,9 @@ def ranking(headers: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: in
 def _cell(cell: Cell, at: int, texts: int) -> Any:
     """As few components as will do: Dash takes its time for each, and tables have many cells."""
     content: Any = dcc.Link(cell.text, href=cell.href) if cell.href else cell.text
+    if cell.action:
+        act = data(action=cell.action, value=cell.value)
+        content = html.Button(cell.text, type="button", className="chip-button", **act)
     classes = [_kind(at, texts), f"change-{cell.tone}" if cell.tone else ""]
     if cell.share is not None:
         width = {"width": f"{max(0.0, min(1.0, cell.share)) * 100:.1f}%"}

@@ -1,28 +1,23 @@
 """Settings: how the pages look, what arrives, projects and their limits, keys and people."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import available_timezones
 
 import dash_mantine_components as dmc
 from dash import Dash, Input, html
 
-from gnomon_collector.store import access, users
-from gnomon_collector.store.access import KeyInfo
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.projects import ProjectSettings, project_settings
 from gnomon_collector.store.queries import arrivals
-from gnomon_collector.store.queries.arrivals import Arrival, Flag, ProjectSize, Source
+from gnomon_collector.store.queries.arrivals import Arrival, Flag, Source
 from gnomon_collector.store.status import StoreStatus, store_status
-from gnomon_collector.store.users import User
-from gnomon_dashboard import charts, units
+from gnomon_dashboard import charts, rights, units
 from gnomon_dashboard.components import tiles
 from gnomon_dashboard.components.attributes import aria
 from gnomon_dashboard.components.ranking import Cell, ranking
 from gnomon_dashboard.components.tiles import Tile
 from gnomon_dashboard.context import Context, View
-from gnomon_dashboard.pages import panel
+from gnomon_dashboard.pages import panel, settings_access
 from gnomon_dashboard.pages.entry import Entry
 from gnomon_dashboard.pages.panel import Panel
 from gnomon_dashboard.scripts import connect
@@ -30,24 +25,16 @@ from gnomon_dashboard.state import ViewState
 from gnomon_dashboard.translation import LANGUAGES
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project, its size and what is set for it."""
-
-    size: ProjectSize
-    settings: ProjectSettings
-
-
-def projects(store: Store) -> list[Project]:
-    """Return every project that has calls."""
-    limits = project_settings(store)
-    return [
-        Project(one, limits.get(one.project, ProjectSettings(one.project)))
-        for one in arrivals.project_sizes(store)
-    ]
+def ask_store(store: Store, _view: View) -> StoreStatus | None:
+    """Return how large the database is: its size is that of all projects."""
+    if not rights.person().sees_all:
+        return None
+    return store_status(store)
 
 
-def draw_store(status: StoreStatus, _view: View) -> Any:
+def draw_store(status: StoreStatus | None, _view: View) -> Any:
+    if status is None:
+        return None
     place = "embedded" if status.is_embedded else "server"
     return tiles.render(
         [
@@ -104,71 +91,16 @@ def draw_flags(rows: Sequence[Flag], _view: View) -> Any:
     )
 
 
-def draw_projects(rows: Sequence[Project], view: View) -> Any:
-    cells = [
-        [
-            Cell(row.size.project),
-            Cell(units.number(row.size.calls)),
-            Cell(units.usd(row.size.cost_usd)),
-            Cell(_days(row.settings.span_days)),
-            Cell(_days(row.settings.content_days)),
-            Cell(units.whole(row.settings.max_spans_per_minute)),
-            Cell("yes" if row.settings.mask_content else "no"),
-            Cell(f"{row.size.last_seen.astimezone(view.zone):%d %b %H:%M}"),
-        ]
-        for row in rows
-    ]
-    headers = (
-        "Project",
-        "Calls",
-        "Cost",
-        "Spans kept",
-        "Texts kept",
-        "Spans a minute",
-        "Masked",
-        "Last call",
-    )
-    return ranking(headers, cells) if cells else None
-
-
-def draw_keys(rows: Sequence[KeyInfo], view: View) -> Any:
-    cells = [
-        [
-            Cell(f"{row.key_id}…"),
-            Cell(row.name),
-            Cell(row.project),
-            Cell(row.scope),
-            Cell("revoked" if row.revoked_at else "good", tone="" if row.revoked_at else "good"),
-            Cell(f"{row.expires_at:%Y-%m-%d}" if row.expires_at else "never"),
-            Cell(f"{row.created_at.astimezone(view.zone):%Y-%m-%d}"),
-        ]
-        for row in rows
-    ]
-    headers = ("Key", "Name", "Project", "Scope", "State", "Expires", "Created")
-    return ranking(headers, cells, texts=5) if cells else None
-
-
-def draw_users(rows: Sequence[User], view: View) -> Any:
-    cells = [
-        [Cell(row.username), Cell(row.role), Cell(f"{row.created_at.astimezone(view.zone):%Y-%m-%d}")]
-        for row in rows
-    ]
-    return ranking(("User", "Role", "Created"), cells, texts=2) if cells else None
-
-
-def _days(days: int | None) -> str:
-    return "for good" if days is None else f"{days} days"
-
-
 PANELS: Final = (
     Panel(
         "settings-store",
         "The database",
         "",
         "",
-        lambda store, _view: store_status(store),
+        ask_store,
         draw_store,
         kind="tiles",
+        empty="The size of the database is shown to who sees all projects",
     ),
     Panel(
         "arrivals",
@@ -203,42 +135,7 @@ PANELS: Final = (
         explore="",
         empty="Nothing arrived in this time range",
     ),
-    Panel(
-        "settings-projects",
-        "Projects",
-        "gnomon projects changes retention, quotas and masking.",
-        "",
-        lambda store, _view: projects(store),
-        draw_projects,
-        kind="content",
-        is_wide=True,
-        explore="",
-        empty="No project has calls yet",
-    ),
-    Panel(
-        "settings-keys",
-        "Keys",
-        "gnomon keys creates, rotates and revokes them. A key itself is shown once, when it is made.",
-        "",
-        lambda store, _view: access.list_keys(store),
-        draw_keys,
-        kind="content",
-        explore="",
-        empty="There are no keys",
-        empty_code="gnomon keys create --project shop --scope ingest",
-    ),
-    Panel(
-        "settings-users",
-        "People",
-        "gnomon users creates and removes them. A viewer may look, but not judge.",
-        "",
-        lambda store, _view: users.list_users(store),
-        draw_users,
-        kind="content",
-        explore="",
-        empty="Nobody has to log in",
-        empty_code="gnomon users create ada --role editor",
-    ),
+    *settings_access.PANELS,
     Panel(
         "arrival-flags",
         "What had to be mended",
@@ -254,7 +151,7 @@ PANELS: Final = (
 )
 
 
-def layout(_path: str, _view: ViewState) -> Any:
+def layout(_path: str, view: ViewState) -> Any:
     """Return the page. The controls write cookies (assets/settings.js): the server draws with them."""
     zones = [{"value": "", "label": "As the browser says"}]
     zones += [
@@ -289,12 +186,14 @@ def layout(_path: str, _view: ViewState) -> Any:
             className="page-bar settings-bar",
         ),
         panel.grid(PANELS),
+        settings_access.forms(view.project),
     ]
 
 
 def register(app: Dash, context: Context) -> None:
     """Add the page's callbacks."""
     panel.register(app, context, PANELS)
+    settings_access.register(app, context)
     connect(
         app,
         "gnomonSettings",
@@ -304,4 +203,14 @@ def register(app: Dash, context: Context) -> None:
     )
 
 
-PAGE: Final = Entry("/settings", "Settings", "Setup", "settings", layout, register, letter="e", panels=PANELS)
+PAGE: Final = Entry(
+    "/settings",
+    "Settings",
+    "Setup",
+    "settings",
+    layout,
+    register,
+    letter="e",
+    layout_key=lambda view: view.project,
+    panels=PANELS,
+)

@@ -52,7 +52,7 @@ def glance(store: Store, scope: Scope, window: Window) -> Glance:
     """Return what the tiles of the Overview show."""
     good, rated, judge, mean, count = _scores(store, scope, window)
     hits, lookups = _lookups(store, scope, window)
-    instances = AlertRecords(store).instances()
+    instances = AlertRecords(store).instances(scope.project)
     return Glance(
         now=_totals(store, scope, window),
         before=_totals(store, scope, window.previous) if _was_in_use(store, scope, window) else Totals(),
@@ -63,7 +63,7 @@ def glance(store: Store, scope: Scope, window: Window) -> Glance:
         judge_count=count,
         cache_hits=hits,
         cache_lookups=lookups,
-        firing=sum(one.project == scope.project and one.is_firing for one in instances),
+        firing=sum(one.is_firing for one in instances),
         drifting=len(drift_results.alarms(store, scope.project, window.start, window.end)),
     )
 
