@@ -142,6 +142,15 @@ class Client:
         """Return every score: by users, reviewers, judges and checks."""
         return self._frame(self.lines("scores", range=range, start=start, end=end), time="created_at")
 
+    def datasets(self) -> list[dict[str, Any]]:
+        """Return the datasets of the project: name, description, number of examples."""
+        found: list[dict[str, Any]] = self._get("/datasets", {})
+        return found
+
+    def dataset(self, name: str) -> pd.DataFrame:
+        """Return the examples of a dataset: input messages, output, expected output, scores."""
+        return self._frame(self.lines("examples", dataset=name))
+
     def trace(self, trace_id: str) -> dict[str, Any]:
         """Return one trace: ``spans`` with every column, and ``scores``."""
         found: dict[str, Any] = self._get(f"/traces/{urllib.parse.quote(trace_id, safe='')}", {})
@@ -160,13 +169,16 @@ class Client:
         range: str = "",
         start: datetime | None = None,
         end: datetime | None = None,
+        dataset: str = "",
     ) -> Iterator[dict[str, Any]]:
         """Yield the rows of an export as they come.
 
         Args:
-            kind: calls, traces, scores, fine-tuning or preferences.
+            kind: calls, traces, scores, fine-tuning, preferences, or examples (of a dataset).
+            dataset: fine-tuning, preferences and examples: of this dataset, whatever the time.
         """
-        with self._open(f"/export/{kind}", {"q": query, **_time(range, start, end)}) as answer:
+        asked = {"q": query, "dataset": dataset, **_time(range, start, end)}
+        with self._open(f"/export/{kind}", asked) as answer:
             for line in answer:
                 if line.strip():
                     yield json.loads(line)

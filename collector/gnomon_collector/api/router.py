@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from gnomon_collector.api import metrics, times
 from gnomon_collector.api.access import ProjectOf, project_of
 from gnomon_collector.errors import BadRequest, GnomonError, StoreUnavailable
+from gnomon_collector.store import dataset_contents, datasets
 from gnomon_collector.store import export as exports
 from gnomon_collector.store.access import KeyRing
 from gnomon_collector.store.engine import Store
@@ -28,6 +29,9 @@ from gnomon_schemas.metrics import CALL_DIMENSIONS
 PREFIX: Final = "/api/v1"
 _MEDIA_TYPES: Final = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 _RANGE_HELP: Final = "Back from end, or from now: 15m, 24h, 7d, 4w. Default 24h."
+_DATASET_HELP: Final = (
+    "fine-tuning, preferences and examples: of this dataset, whatever the time and the query."
+)
 _QUERY_HELP: Final = "The query language of the Traces page: model:gpt-4o* status:error latency>3s"
 Offset = Annotated[int, Query(ge=0, le=1_000_000)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -152,6 +156,11 @@ def _add_scores(router: APIRouter, parts: ApiParts, project: ProjectOf) -> None:
 
 
 def _add_exports(router: APIRouter, parts: ApiParts, project: ProjectOf) -> None:
+    @router.get("/datasets")
+    def read_datasets(project: Annotated[str, Depends(project)]) -> list[datasets.Dataset]:
+        """Datasets by name; /export/examples?dataset=NAME has what is in one."""
+        return datasets.list_datasets(parts.store, project)
+
     @router.get("/export/{kind}")
     def read_export(
         kind: exports.Kind,
@@ -161,22 +170,31 @@ def _add_exports(router: APIRouter, parts: ApiParts, project: ProjectOf) -> None
         format: Literal["jsonl", "csv"] = "jsonl",
         with_ids: bool = False,
         good_from: Annotated[float, Query(ge=0, le=1)] = exports.GOOD_FROM,
+        dataset: Annotated[str, Query(max_length=200, description=_DATASET_HELP)] = "",
     ) -> Response:
-        """The whole result: calls, traces, scores, or what feedback makes: fine-tuning and preferences."""
-        check_form(kind, format)
+        """The whole result: calls, traces, scores, what feedback makes (fine-tuning, preferences), a dataset."""
+        check_form(kind, format, dataset)
+        if dataset:
+            found = datasets.find_dataset(parts.store, project, dataset)
+            lines = dataset_contents.dataset_lines(parts.store, found, kind, with_ids)
+            return StreamingResponse(_started(lines), media_type=_MEDIA_TYPES["jsonl"])
         query = trace_query(project, window, "traces" if kind == "traces" else "calls", q)
         blocks = exports.exported(parts.store, kind, query, format, with_ids=with_ids, good_from=good_from)
         return StreamingResponse(_started(blocks), media_type=_MEDIA_TYPES[format])
 
 
-def check_form(kind: exports.Kind, form: str) -> None:
-    """Refuse CSV of what has no rows.
+def check_form(kind: exports.Kind, form: str, dataset: str = "") -> None:
+    """Refuse CSV of what has no rows, and a dataset where it says nothing.
 
     Raises:
         BadRequest: there is no such form of this kind
     """
-    if form == "csv" and kind in ("fine-tuning", "preferences"):
+    if form == "csv" and kind in exports.OF_DATASETS:
         raise BadRequest(f"{kind} is JSON Lines only: leave format out.")
+    if dataset and kind not in exports.OF_DATASETS:
+        raise BadRequest(f"A dataset is written as {', '.join(exports.OF_DATASETS)}, not as {kind}.")
+    if kind == "examples" and not dataset:
+        raise BadRequest("Name the dataset whose examples are wanted.")
 
 
 def trace_query(

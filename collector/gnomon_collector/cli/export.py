@@ -18,12 +18,15 @@ from gnomon_collector.runfile import ServerFile, find_server
 if TYPE_CHECKING:
     from gnomon_collector.settings import Settings
 
-KINDS = ("calls", "traces", "scores", "fine-tuning", "preferences")
+KINDS = ("calls", "traces", "scores", "fine-tuning", "preferences", "examples")
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.option("--project", required=True, help="What project to export.")
+@click.option(
+    "--dataset", default="", metavar="NAME", help="A dataset instead of a time: examples, if no KIND is said."
+)
 @click.option("--range", "range_", default="30d", show_default=True, help="Back from now: 15m, 24h, 7d, 4w.")
 @click.option("--from", "start", type=click.DateTime(), help="Start instead of --range, in UTC.")
 @click.option("--to", "end", type=click.DateTime(), help="End, exclusive, in UTC.  [default: now]")
@@ -49,8 +52,9 @@ KINDS = ("calls", "traces", "scores", "fine-tuning", "preferences")
 )
 @data_option
 def export(
-    kind: str,
+    kind: str | None,
     project: str,
+    dataset: str,
     range_: str,
     start: datetime | None,
     end: datetime | None,
@@ -60,18 +64,24 @@ def export(
     with_ids: bool,
     output: Path | None,
 ) -> None:
-    """Write calls, traces, scores, or the fine-tuning set that feedback makes, as JSON Lines or CSV.
+    """Write calls, traces, scores, a dataset, or the fine-tuning set that feedback makes: JSON Lines or CSV.
 
     fine-tuning: one line for each answer that users or reviewers rated well, or put right (then with the
     correction in its place): {"messages": [...]}, as OpenAI's fine-tuning takes it.
     preferences: one line for each correction: the corrected answer preferred to the one given.
+    examples: one line for each example of a dataset: input, output, expected output, scores.
 
     \b
     Examples:
       gnomon export calls --project shop --range 7d --format csv -o calls.csv
       gnomon export traces --project shop --query "status:error latency>3s"
       gnomon export fine-tuning --project shop --range 4w -o train.jsonl
+      gnomon export --project shop --dataset "hard questions" -o examples.jsonl
+      gnomon export fine-tuning --project shop --dataset "hard questions" -o train.jsonl
     """
+    if kind is None and not dataset:
+        raise click.UsageError(f"Say what to export: {', '.join(KINDS)}; or --dataset NAME.")
+    kind = kind or "examples"
     asked = {
         "project": project,
         "range": range_,
@@ -81,6 +91,7 @@ def export(
         "format": form,
         "good_from": good_from,
         "with_ids": with_ids,
+        "dataset": dataset,
     }
     settings = settings_of()
     server = find_server(settings.data_dir)
@@ -128,15 +139,21 @@ def _of_server(server: ServerFile, kind: str, asked: dict[str, Any]) -> Iterator
 def _of_directory(settings: Settings, kind: str, asked: dict[str, Any]) -> Iterator[bytes]:
     from gnomon_collector.api.router import check_form, trace_query
     from gnomon_collector.api.times import window
+    from gnomon_collector.store.dataset_contents import dataset_lines
+    from gnomon_collector.store.datasets import find_dataset
     from gnomon_collector.store.engine import open_store
     from gnomon_collector.store.export import exported
 
     require_data(settings)
     start, end = (datetime.fromisoformat(asked[name]) if asked[name] else None for name in ("start", "end"))
     span = window(datetime.now(UTC), "" if start else asked["range"], start, end)
-    check_form(kind, asked["format"])  # type: ignore[arg-type]  # click has checked it
+    check_form(kind, asked["format"], asked["dataset"])  # type: ignore[arg-type]  # click has checked it
     query = trace_query(asked["project"], span, "traces" if kind == "traces" else "calls", asked["q"])
     with open_store(settings.store_url, data_dir=settings.data_dir) as store:
+        if asked["dataset"]:
+            found = find_dataset(store, asked["project"], asked["dataset"])
+            yield from dataset_lines(store, found, kind, asked["with_ids"])  # type: ignore[arg-type]  # as above
+            return
         yield from exported(
             store,
             kind,  # type: ignore[arg-type]  # as above

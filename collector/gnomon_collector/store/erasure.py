@@ -1,7 +1,8 @@
 """Erasing a person, a trace, a session or a project from every table.
 
-Tables are found by their columns, so that one added later is reached without being named here. What is erased
-is kept as a list of trace ids (`erased_traces`): the ingest leaves out what comes of them later.
+Tables are found by their columns, so that one added later is reached without being named here; those with
+content (`gnomon_collector.store.content_tables`) must be among them. What is erased is kept as a list of trace
+ids (`erased_traces`): the ingest leaves out what comes of them later.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final, Literal, cast, get_args
 
 from gnomon_collector.errors import StoreError
 from gnomon_collector.store import rollups
+from gnomon_collector.store.content_tables import CONTENT_TABLES
 from gnomon_collector.store.engine import Store
 
 Kind = Literal["user", "session", "trace", "project"]
@@ -108,13 +110,22 @@ def erase(
 
 
 def _conditions(store: Store, kind: Kind) -> dict[str, str]:
-    """Return for each table which rows go. `spans` comes last: the others may be found through it."""
+    """Return for each table which rows go. `spans` comes last: the others may be found through it.
+
+    Raises:
+        StoreError: a table with content would be left out
+    """
     found: dict[str, str] = {}
     for table, names in store.query(_TABLES, {"database": store.database}).rows:
         columns = cast(Sequence[str], names)
         condition = _condition(kind, columns) if str(table) not in _KEPT_TABLES else ""
         if condition:
             found[str(table)] = f"project = {{project:String}} AND ({condition})"
+    unreached = [one.name for one in CONTENT_TABLES if one.name not in found]
+    if unreached:
+        raise StoreError(
+            f"Nothing was erased: {', '.join(unreached)} is not reached in this database. Run `gnomon migrate`."
+        )
     return {**{table: found[table] for table in found if table != "spans"}, "spans": found["spans"]}
 
 

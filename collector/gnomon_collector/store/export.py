@@ -17,8 +17,10 @@ from gnomon_collector.store.queries.cells import as_float, as_int, as_map
 from gnomon_collector.store.queries.traces import ExportForm, TraceQuery, export
 from gnomon_schemas.conversation import Conversation, Message, parse_conversation
 
-Kind: TypeAlias = Literal["calls", "traces", "scores", "fine-tuning", "preferences"]
-KINDS: Final[tuple[Kind, ...]] = ("calls", "traces", "scores", "fine-tuning", "preferences")
+Kind: TypeAlias = Literal["calls", "traces", "scores", "fine-tuning", "preferences", "examples"]
+KINDS: Final[tuple[Kind, ...]] = ("calls", "traces", "scores", "fine-tuning", "preferences", "examples")
+OF_DATASETS: Final[tuple[Kind, ...]] = ("fine-tuning", "preferences", "examples")
+"""Kinds that can be written of a dataset; ``examples`` of nothing else."""
 
 GOOD_FROM: Final = 0.75
 """Mean of a request's ratings (0..1) from which its answer is worth learning from."""
@@ -60,7 +62,7 @@ def exported(
         with_ids: fine-tuning and preference lines carry the trace they come from, under ``metadata``.
         good_from: mean rating from which an answer goes into the fine-tuning set.
     """
-    if kind == "calls" or kind == "traces":
+    if kind in ("calls", "traces"):
         yield from export(store, query, (), form)
     elif kind == "scores":
         yield from scores(store, query.scope.project, query.start, query.end, form)
@@ -130,16 +132,16 @@ def _learned(
     ]
     for first in range(0, len(wanted), _TRACES_PER_QUERY):
         block = wanted[first : first + _TRACES_PER_QUERY]
-        calls = _answers(store, query.scope.project, block)
+        calls = answers(store, query.scope.project, block)
         for one in block:
             talk = calls.get(one.trace_id)
-            line = _line(kind, one, talk, with_ids) if talk else None
+            line = training_line(kind, one, talk, with_ids) if talk else None
             if line is not None:
                 yield json.dumps(line, ensure_ascii=False).encode() + b"\n"
 
 
-def _answers(store: Store, project: str, block: Sequence[Judged]) -> dict[str, Conversation]:
-    """The conversation of the call that answered, by trace: the judged one, else the last with an answer."""
+def answers(store: Store, project: str, block: Sequence[Judged]) -> dict[str, Conversation]:
+    """Return the conversation of the call that answered, by trace: the judged one, else the last that did."""
     rows = store.query(
         """
         SELECT trace_id, span_id, attributes, dialect, input_text, output_text
@@ -165,18 +167,21 @@ def _answers(store: Store, project: str, block: Sequence[Judged]) -> dict[str, C
             input_text=str(input_text),
             output_text=str(output_text),
         )
-        if talk.input and (is_asked or _said(talk.output)):
+        if talk.input and (is_asked or said_in(talk.output)):
             found[key] = talk
             exact |= {key} if is_asked else set()
     return found
 
 
-def _line(kind: Kind, one: Judged, talk: Conversation, with_ids: bool) -> dict[str, Any] | None:
-    """A line as OpenAI's fine-tuning takes it: ``messages``, or for preferences ``input`` and two outputs."""
-    messages = [_message(said) for said in talk.input]
-    given = _said(talk.output)
+def training_line(kind: Kind, one: Judged, talk: Conversation, with_ids: bool) -> dict[str, Any] | None:
+    """Return a line as OpenAI's fine-tuning takes it: ``messages``, or for preferences ``input`` and two outputs.
+
+    None where the call has no answer to learn from, or no correction of it to prefer.
+    """
+    messages = [as_message(said) for said in talk.input]
+    given = said_in(talk.output)
     if kind == "preferences":
-        if not given or given == one.correction:
+        if not one.correction or not given or given == one.correction:
             return None
         line: dict[str, Any] = {
             "input": {"messages": messages},
@@ -195,11 +200,13 @@ def _assistant(text: str) -> dict[str, str]:
     return {"role": "assistant", "content": text}
 
 
-def _said(messages: Sequence[Message]) -> str:
+def said_in(messages: Sequence[Message]) -> str:
+    """Return the text of messages."""
     return "\n".join(filter(None, (one.text for one in messages)))
 
 
-def _message(said: Message) -> dict[str, Any]:
+def as_message(said: Message) -> dict[str, Any]:
+    """Return a message as OpenAI's API takes it."""
     results = [part for part in said.parts if part.kind == "tool_result"]
     if results:
         return {"role": "tool", "tool_call_id": results[0].call_id, "content": results[0].body}

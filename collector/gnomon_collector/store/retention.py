@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from gnomon_collector.store.content_tables import CONTENT_TABLES, ContentTable
 from gnomon_collector.store.engine import Store
 
 # What people wrote and models answered. The numbers beside it stay.
@@ -17,14 +18,15 @@ _CONTENT: Final = (
 _EXPIRED: Final = "project = {project:String} AND start_time < {before:DateTime64(9, 'UTC')}"
 _WITH_CONTENT: Final = f"{_EXPIRED} AND NOT has(data_flags, 'content_expired')"
 
-_LOGS: Final = (("log_records", "time"), ("span_contents", "received_at"))
-# Other tables with content and a time of their own. Rollups stay: they hold no content.
-_TIMED: Final = (("scores", "created_at"), *_LOGS)
+_SPANS: Final = next(one for one in CONTENT_TABLES if one.name == "spans")
+# Rollups stay: they hold no content.
+_BESIDE_SPANS: Final = tuple(one for one in CONTENT_TABLES if one is not _SPANS)
+_CONTENT_ALONE: Final = tuple(one for one in _BESIDE_SPANS if not one.has_figures)
 _SYNC: Final = {"mutations_sync": 2}
 
 
 def delete_expired(store: Store, project: str, before: datetime) -> int:
-    """Delete a project's spans and scores from before a time (UTC); return how many spans went.
+    """Delete what a project has of before a time (UTC): spans, and what belongs to them; return how many spans.
 
     The rollups stay, so charts of old times keep their numbers.
     """
@@ -32,24 +34,28 @@ def delete_expired(store: Store, project: str, before: datetime) -> int:
     count = int(str(store.query(f"SELECT count() FROM spans WHERE {_EXPIRED}", parameters).rows[0][0]))  # noqa: S608
     if count:
         store.command(f"ALTER TABLE spans DELETE WHERE {_EXPIRED}", parameters, settings=_SYNC)
-    _delete_rows(store, _TIMED, parameters)
+    _delete_rows(store, _BESIDE_SPANS, parameters)
     return count
 
 
 def delete_expired_content(store: Store, project: str, before: datetime) -> int:
-    """Delete texts and logs of a project from before a time (UTC); return how many spans had a text."""
+    """Delete the texts of a project from before a time (UTC), and rows that are nothing without them.
+
+    Returns:
+        how many spans had a text
+    """
     parameters = {"project": project, "before": before}
     count = int(str(store.query(f"SELECT count() FROM spans WHERE {_WITH_CONTENT}", parameters).rows[0][0]))  # noqa: S608
     if count:
         store.command(
             f"ALTER TABLE spans UPDATE {_CONTENT} WHERE {_WITH_CONTENT}", parameters, settings=_SYNC
         )
-    _delete_rows(store, _LOGS, parameters)
+    _delete_rows(store, _CONTENT_ALONE, parameters)
     return count
 
 
-def _delete_rows(store: Store, tables: Sequence[tuple[str, str]], parameters: Mapping[str, object]) -> None:
-    for table, column in tables:
-        condition = _EXPIRED.replace("start_time", column)
-        if store.query(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", parameters).rows:  # noqa: S608
-            store.command(f"ALTER TABLE {table} DELETE WHERE {condition}", parameters, settings=_SYNC)
+def _delete_rows(store: Store, tables: Sequence[ContentTable], parameters: Mapping[str, object]) -> None:
+    for table in tables:
+        condition = _EXPIRED.replace(_SPANS.time, table.time)
+        if store.query(f"SELECT 1 FROM {table.name} WHERE {condition} LIMIT 1", parameters).rows:  # noqa: S608
+            store.command(f"ALTER TABLE {table.name} DELETE WHERE {condition}", parameters, settings=_SYNC)
