@@ -15,7 +15,7 @@ from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan, Tracer, _Span
-from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import (
     Decision,
     ParentBased,
@@ -187,7 +187,7 @@ def _start_light(tracer: Tracer, name: str, attributes: dict[str, Any], around: 
     parent = trace.get_current_span(around).get_span_context() if around else None
     ids = tracer.id_generator
     if parent is None or not parent.is_valid:
-        parent, state, trace_id, is_random = None, None, ids.generate_trace_id(), _makes_random_ids(ids)
+        parent, state, trace_id, is_random = None, None, ids.generate_trace_id(), _is_random(ids)
     else:
         state, trace_id, is_random = parent.trace_state, parent.trace_id, _has_random_id(parent)
     if not _does_as_parent(tracer.sampler):
@@ -212,8 +212,8 @@ def _has_random_id(parent: SpanContext) -> bool:
     return bool(getattr(parent.trace_flags, "random_trace_id", False))
 
 
-def _makes_random_ids(ids: IdGenerator) -> bool:
-    return ids.is_trace_id_random() if hasattr(ids, "is_trace_id_random") else False
+def _is_random(ids: IdGenerator) -> bool:
+    return type(ids) is RandomIdGenerator or getattr(ids, "is_trace_id_random", bool)()
 
 
 def _is_ordinary(tracer: Tracer) -> bool:

@@ -37,14 +37,14 @@ _LAST: Final[ContextVar[LastCall | None]] = ContextVar("gnomon.last_call", defau
 
 def note_call(span: ReadableSpan) -> None:
     """Remember a span that has ended, if it is a model call."""
-    get, context = attributes_of(span).get, span.get_span_context()
+    get, context = attributes_of(span).get, span.context
     is_call = get(names.OPERATION_NAME) in _CALL_OPERATIONS or any(
         get(key) == value for key, value in _CALL_KINDS
     )
     if is_call and context is not None:
         model = get(names.RESPONSE_MODEL) or get(names.REQUEST_MODEL) or ""
-        used = [get(key) for key in (names.INPUT_TOKENS, names.OUTPUT_TOKENS)]
-        given, made = [count if isinstance(count, int) else None for count in used]
+        given, made = get(names.INPUT_TOKENS), get(names.OUTPUT_TOKENS)
+        given, made = given if type(given) is int else None, made if type(made) is int else None
         _LAST.set(LastCall(context, span.parent is None, str(model), given, made))
 
 

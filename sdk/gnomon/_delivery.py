@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
 from typing import Final
+from urllib.parse import urlsplit
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -20,7 +21,7 @@ from gnomon._outbox import Outbox, Parcel, Score
 from gnomon._scrub import Mask, scrub_score
 from gnomon._settings import FEEDBACK_PATH, Settings
 from gnomon._stats import Counters
-from gnomon._transport import Response, Transport
+from gnomon._transport import Response, Transport, is_loopback
 from gnomon._verdict import Verdict, backoff_s, judge
 
 _GZIP_FROM_BYTES: Final = 1_024
@@ -71,6 +72,7 @@ class Delivery:
         self._last_tries = 0
         self.done_in_batch = 0
         self._resource = given_resource(settings)
+        self._compresses = _compresses(settings)
 
     @property
     def closing(self) -> bool:
@@ -119,7 +121,7 @@ class Delivery:
         headers, body = self._headers(request), request.body
         # gRPC compresses by itself; feedback goes over HTTP even then.
         over_grpc = self._settings.protocol == "grpc" and bool(request.spans)
-        if self._settings.compression == "gzip" and len(body) >= _GZIP_FROM_BYTES and not over_grpc:
+        if self._compresses and len(body) >= _GZIP_FROM_BYTES and not over_grpc:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         failures = 0
@@ -225,6 +227,13 @@ class Delivery:
             return False
         time.sleep(max(until_s - now_s, 0))
         return True
+
+
+def _compresses(settings: Settings) -> bool:
+    if settings.compression != "auto":
+        return settings.compression == "gzip"
+    # To the same machine bytes cost nothing, and packing and unpacking them costs both sides.
+    return not is_loopback(urlsplit(settings.endpoint).hostname or "")
 
 
 def _rejected_spans(response: Response) -> int:

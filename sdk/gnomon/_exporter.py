@@ -30,8 +30,8 @@ from gnomon._wire import UNFIT, PackedSpan, pack
 
 _MAX_SPANS_PER_REQUEST = 512
 _SCORE_BYTES = 1_000
-_PACKED_BYTES = 64 * 1024
-"""Larger spans are encoded on the exporter's thread: the caller should not wait for that."""
+_PACKED_CHARS = 64 * 1024
+"""Spans with longer texts are encoded on the exporter's thread: the caller should not wait for that."""
 _PARCEL_BYTES = 200
 _MOST_INTERVALS = 4
 _IDLE_S = 60.0
@@ -63,12 +63,11 @@ class Exporter:
 
     def put_span(self, span: ReadableSpan) -> None:
         """Queue a finished span, or count it as dropped."""
-        size_bytes = _spans.estimate_bytes(span)
-        packed = _packed(span) if size_bytes <= _PACKED_BYTES else None
-        if packed is not None:
-            self._put(Parcel(packed, len(packed.data) + _PARCEL_BYTES))
+        packed = _packed(span)
+        if packed is None:
+            self._put(Parcel(span, _spans.estimate_bytes(span)))
         else:
-            self._put(Parcel(span, size_bytes))
+            self._put(Parcel(packed, len(packed.data) + _PARCEL_BYTES))
 
     def put_score(self, score: Score) -> None:
         """Queue a score, or count it as dropped."""
@@ -217,7 +216,7 @@ def _packed(span: ReadableSpan) -> PackedSpan | None:
     if type(span) is not CallSpan:
         return None
     try:
-        return pack(span)
+        return pack(span, _PACKED_CHARS)
     except UNFIT:
         return None
 

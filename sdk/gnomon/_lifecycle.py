@@ -32,7 +32,7 @@ def init(
     export_interval_s: float | None = None,
     request_timeout_s: float | None = None,
     exit_timeout_s: float | None = None,
-    compression: Literal["gzip", "none"] | None = None,
+    compression: Literal["auto", "gzip", "none"] | None = None,
     certificate_file: str | os.PathLike[str] | None = None,
 ) -> None:
     """Start sending what this process does with LLMs to a Gnomon collector.
@@ -65,10 +65,11 @@ def init(
         queue_spans: how many unsent spans are kept.
         max_export_bytes: size of one request before compression, in bytes.
         max_value_chars: how much of one captured value is kept, in characters.
-        export_interval_s: how long finished spans wait for company, in seconds.
+        export_interval_s: how long finished spans wait for company, in seconds; up to four times that while
+            more keep coming.
         request_timeout_s: how long one request may take, in seconds.
         exit_timeout_s: how long the end of the process may be delayed, in seconds.
-        compression: ``"gzip"`` or ``"none"``.
+        compression: ``"gzip"``, ``"none"``, or ``"auto"``: gzip, except to this very machine.
         certificate_file: PEM file with the authority that signed the collector's certificate.
     """
     arguments = dict(locals())

@@ -75,7 +75,7 @@ class GnomonSpanProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span if it is Gnomon's business."""
         connection = self._connection
-        context = span.get_span_context()
+        context = span.context
         if connection is None or context is None or not context.trace_flags.sampled:
             return
         if connection.sample_bound < _TRACE_IDS and not _is_sampled(context, connection.sample_bound):

@@ -25,7 +25,7 @@ from gnomon._settings_parse import (
 )
 
 CaptureContent = Literal["all", "redacted", "none"]
-Compression = Literal["gzip", "none"]
+Compression = Literal["auto", "gzip", "none"]
 Protocol = Literal["http", "grpc"]
 TRACES_PATH: Final = "/v1/traces"
 FEEDBACK_PATH: Final = "/v1/feedback"
@@ -268,7 +268,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         0.5,
         _env("GNOMON_EXPORT_INTERVAL_S"),
         parse_seconds,
-        "How long finished spans wait for company before they are sent.",
+        "How long finished spans wait for company; up to four times that while more keep coming.",
     ),
     Setting(
         "request_timeout_s",
@@ -281,18 +281,18 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "exit_timeout_s",
         "seconds",
-        2.0,
+        1.5,
         _env("GNOMON_EXIT_TIMEOUT_S"),
         parse_seconds,
-        "How long the end of the process may be delayed to send what is left.",
+        "How long the end of the process may be delayed to send what is left; Python's own end comes on top.",
     ),
     Setting(
         "compression",
-        "gzip | none",
-        "gzip",
+        "auto | gzip | none",
+        "auto",
         _env("GNOMON_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"),
-        one_of("gzip", "none"),
-        "Compression of request bodies.",
+        one_of("auto", "gzip", "none"),
+        "Compression of request bodies; `auto` is gzip, except to a collector on the same machine.",
     ),
     Setting(
         "certificate_file",

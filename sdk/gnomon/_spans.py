@@ -6,7 +6,8 @@ from typing import Final
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from gnomon._call_span import CallSpan
+from gnomon._call_span import CallSpan, attributes_of
+from gnomon._plain_messages import PlainMessages
 from gnomon_schemas import attributes as names
 
 _PREFIXES: Final = (
@@ -70,9 +71,7 @@ def _says_genai(key: str) -> bool:
 
 def estimate_bytes(span: ReadableSpan) -> int:
     """Estimate the memory a finished span holds, in bytes, without encoding it."""
-    if type(span) is CallSpan and span.is_light:
-        return _SPAN_BYTES + sum(map(sys.getsizeof, span.known.values()))
-    size = _SPAN_BYTES + _attributes_bytes(span.attributes)
+    size = _SPAN_BYTES + _attributes_bytes(attributes_of(span))
     for event in span.events:
         size += _EVENT_BYTES + _attributes_bytes(event.attributes)
     return size + _EVENT_BYTES * len(span.links)
@@ -85,7 +84,7 @@ def _attributes_bytes(attributes: Mapping[str, object] | None) -> int:
     size = _VALUE_BYTES * len(attributes)
     for value in copied(attributes).values():
         kind = type(value)
-        if kind is str:
+        if kind is str or kind is PlainMessages:
             # What a text takes in memory is two or four bytes a character outside Latin-1: it knows.
             size += value.__sizeof__()
         elif kind is not int and kind is not float and kind is not bool:

@@ -5,6 +5,7 @@ instrumentation or mocking library of the host patches it.
 """
 
 import http.client
+import ipaddress
 import os
 import socket
 import ssl
@@ -30,6 +31,14 @@ class Response:
     retry_after: str | None
     location: str | None
     body: bytes
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name stands for this very machine, by its spelling."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 class Transport(Protocol):

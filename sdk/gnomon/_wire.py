@@ -6,6 +6,7 @@ OpenTelemetry's. Field numbers: opentelemetry/proto/trace/v1/trace.proto and com
 1.x; wire format: https://protobuf.dev/programming-guides/encoding/.
 """
 
+import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -48,7 +49,7 @@ class PackedSpan(NamedTuple):
     """A span in its final bytes, and what it has to be grouped by.
 
     Attributes:
-        data: a ``ScopeSpans.spans`` field, tag and length included.
+        data: the ``Span`` message.
     """
 
     data: bytes
@@ -56,14 +57,18 @@ class PackedSpan(NamedTuple):
     scope: InstrumentationScope | None
 
 
-def pack(span: ReadableSpan) -> PackedSpan:
+def pack(span: ReadableSpan, max_text_chars: float = math.inf) -> PackedSpan:
     """Encode a finished span.
 
+    Args:
+        span: a span that has ended.
+        max_text_chars: how long its longest text may be.
+
     Raises:
-        UnsupportedError: it has links, trace state or nested attributes.
+        UnsupportedError: it has links, trace state or nested attributes, or too long a text.
         ValueError, TypeError: a value does not fit into protobuf (UnicodeEncodeError: a lone surrogate).
     """
-    return PackedSpan(_field(b"\x12", _span(span)), span.resource, span.instrumentation_scope)
+    return PackedSpan(_span(span, max_text_chars), span.resource, span.instrumentation_scope)
 
 
 def encode_request(spans: Sequence[PackedSpan], resource: Mapping[str, str]) -> bytes:
@@ -77,13 +82,14 @@ def encode_request(spans: Sequence[PackedSpan], resource: Mapping[str, str]) -> 
     groups: dict[int, tuple[Resource, dict[int, _ScopeSpans]]] = {}
     for data, own, scope in spans:
         scopes = groups.setdefault(id(own), (own, {}))[1]
-        scopes.setdefault(id(scope), (scope, []))[1].append(data)
+        group = scopes.setdefault(id(scope), (scope, []))[1]
+        group += (b"\x12", _varint(len(data)), data)
     return b"".join(
         [_field(b"\x0a", _resource_spans(own, scopes.values(), resource)) for own, scopes in groups.values()]
     )
 
 
-def _span(span: ReadableSpan) -> bytes:
+def _span(span: ReadableSpan, max_text_chars: float) -> bytes:
     is_light = type(span) is CallSpan and span.is_light
     if is_light:
         # Properties are calls, and there is one for each of these.
@@ -109,7 +115,7 @@ def _span(span: ReadableSpan) -> bytes:
         b"\x41",
         _FIXED64(ended or 0),
     ]
-    _add_attributes(parts, b"\x4a", attributes_of(span))
+    _add_attributes(parts, b"\x4a", attributes_of(span), max_text_chars)
     if not is_light:
         _add_rest(parts, span)
     parts.append(b"\x7a\x00" if status is UNSET else _status(status))
@@ -166,21 +172,38 @@ def _attributes(tag: bytes, attributes: Mapping[str, Any] | None) -> bytes:
     return b"".join(parts)
 
 
-def _add_attributes(parts: list[bytes], tag: bytes, attributes: Mapping[str, Any] | None) -> None:
+def _add_attributes(
+    parts: list[bytes], tag: bytes, attributes: Mapping[str, Any] | None, max_text_chars: float = math.inf
+) -> None:
     known: Mapping[str, Any] = copied(attributes) if attributes else {}
     for key, value in known.items():
         kind = type(value)
-        if kind is str or kind is PlainMessages:
-            text: str = value if kind is str else value.text()
-            if len(text) > _REPEATED_CHARS:
-                parts.append(_field(tag, _key(key) + _field(b"\x12", _text(b"\x0a", text))))
-                continue
-            value = text
-        elif kind is not int and kind is not bool and not _is_word(value):
+        if isinstance(value, PlainMessages):
+            value, kind = _text_within(value, max_text_chars), str
+        if kind is str and len(value) > _REPEATED_CHARS:
+            if len(value) > max_text_chars:
+                raise UnsupportedError
+            _add_text(parts, tag, _key(key), value.encode())
+        elif kind is str or kind is int or kind is bool or _is_word(value):
+            # Model, provider, server, operation: the same in call after call.
+            parts += (tag, _pair(key, value))
+        else:
             parts.append(_field(tag, _key(key) + _field(b"\x12", _value(value))))
-            continue
-        # Model, provider, server, operation: the same in call after call.
-        parts += (tag, _pair(key, value))
+
+
+def _text_within(messages: PlainMessages, max_chars: float) -> str:
+    if messages.chars > max_chars:
+        raise UnsupportedError
+    return messages.text()
+
+
+def _add_text(parts: list[bytes], tag: bytes, key: bytes, text: bytes) -> None:
+    """Add a ``KeyValue`` of a long text without copying the text."""
+    size = _varint(len(text))
+    value_bytes = 1 + len(size) + len(text)
+    value_size = _varint(value_bytes)
+    pair_bytes = len(key) + 1 + len(value_size) + value_bytes
+    parts += (tag, _varint(pair_bytes), key, b"\x12", value_size, b"\x0a", size, text)
 
 
 def _is_word(value: Any) -> bool:

@@ -42,7 +42,7 @@ def test_defaults() -> None:
     assert settings.traces_url == "http://127.0.0.1:4318/v1/traces"
     assert settings.feedback_url == "http://127.0.0.1:4318/v1/feedback"
     assert (settings.service_name, settings.api_key, settings.capture_content) == (None, None, "all")
-    assert (settings.instrument, settings.enabled, settings.exit_timeout_s) == (("auto",), True, 2.0)
+    assert (settings.instrument, settings.enabled, settings.exit_timeout_s) == (("auto",), True, 1.5)
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_instrument(value: object, expected: tuple[str, ...]) -> None:
         ("GNOMON_ENDPOINT", "http://u:secret@host", "endpoint", "http://127.0.0.1:4318"),
         ("GNOMON_QUEUE_BYTES", "lots", "queue_bytes", 32 * 1024 * 1024),
         ("GNOMON_QUEUE_SPANS", "-7", "queue_spans", 50_000),
-        ("GNOMON_EXIT_TIMEOUT_S", "nan", "exit_timeout_s", 2.0),
+        ("GNOMON_EXIT_TIMEOUT_S", "nan", "exit_timeout_s", 1.5),
         ("GNOMON_ENABLED", "perhaps", "enabled", True),
         ("OTEL_SDK_DISABLED", "perhaps", "enabled", True),
         ("GNOMON_API_KEY", "a\nb", "api_key", None),
-        ("GNOMON_COMPRESSION", "brotli", "compression", "gzip"),
+        ("GNOMON_COMPRESSION", "brotli", "compression", "auto"),
     ],
 )
 def test_an_unusable_value_is_reported_by_name_and_replaced(
