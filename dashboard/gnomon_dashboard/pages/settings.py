@@ -5,13 +5,13 @@ from typing import Any, Final
 from zoneinfo import available_timezones
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, html
+from dash import Dash, Input, Output, dcc, html
 
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries import arrivals
 from gnomon_collector.store.queries.arrivals import Arrival, Flag, Source
 from gnomon_collector.store.status import StoreStatus, store_status
-from gnomon_dashboard import charts, rights, units
+from gnomon_dashboard import charts, ids, rights, units
 from gnomon_dashboard.components import tiles
 from gnomon_dashboard.components.attributes import aria
 from gnomon_dashboard.components.ranking import Cell, ranking
@@ -161,6 +161,7 @@ def layout(_path: str, view: ViewState) -> Any:
     ]
     return [
         html.H1("Settings", className="visually-hidden"),
+        dcc.Store(id=ids.done("settings")),
         html.Div(
             [
                 dmc.Select(
@@ -198,6 +199,7 @@ def register(app: Dash, context: Context) -> None:
         app,
         "gnomonSettings",
         "change",
+        Output(ids.done("settings"), "data"),
         Input("settings-language", "value"),
         Input("settings-zone", "value"),
     )

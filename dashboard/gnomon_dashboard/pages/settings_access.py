@@ -232,7 +232,7 @@ def _project_form() -> Any:
         )
         for name, label in _LIMITS.items()
     ]
-    mask = dmc.Checkbox(id="settings-mask", label="Mask personal data on arrival", size="xs")
+    mask = dmc.Checkbox(id="settings-mask", label="Mask personal data on arrival", size="xs", radius="sm")
     return _form("Settings of this project", [*numbers, mask], "settings-project", "Save")
 
 
@@ -288,7 +288,7 @@ def _role_select(component_id: str, *more: str) -> Any:
 
 
 def _everywhere(component_id: str) -> Any:
-    return dmc.Checkbox(id=component_id, label="On all projects, not this one alone", size="xs")
+    return dmc.Checkbox(id=component_id, label="On all projects, not this one alone", size="xs", radius="sm")
 
 
 def _form(title: str, fields: Sequence[Any], action: str, verb: str) -> Any:
