@@ -19,6 +19,7 @@ from gnomon_collector.store.users import User
 from gnomon_dashboard import (
     alert_writes,
     auth,
+    dataset_routes,
     headers,
     panel_routes,
     review_routes,
@@ -116,6 +117,7 @@ def create_dashboard(
     span_routes.add_routes(server, context)
     writes.add_routes(server, context)
     alert_writes.add_routes(server, context)
+    dataset_routes.add_routes(server, context)
     review_routes.add_routes(server, context)
     settings_writes.add_routes(server, store, operate)
     panel_routes.add_routes(server, context, [panel for page in PAGES for panel in page.panels])

@@ -51,7 +51,7 @@ def add_routes(app: FastAPI, context: Context, panels: Sequence[Panel]) -> None:
         if panel is None:
             return _unknown(panel_id)
         try:
-            answer = await asyncio.to_thread(panel.ask, context.store, view)
+            answer = await asyncio.to_thread(panel.ask_all or panel.ask, context.store, view)
         except StoreError as error:
             return PlainTextResponse(f"The export failed: {error}\n", status_code=503)
         name = f"gnomon-{panel.id}-{context.now():%Y%m%d-%H%M%S}.csv"

@@ -172,7 +172,7 @@ def _add_exports(router: APIRouter, parts: ApiParts, project: ProjectOf) -> None
         good_from: Annotated[float, Query(ge=0, le=1)] = exports.GOOD_FROM,
         dataset: Annotated[str, Query(max_length=200, description=_DATASET_HELP)] = "",
     ) -> Response:
-        """The whole result: calls, traces, scores, what feedback makes (fine-tuning, preferences), a dataset."""
+        """The whole result: calls, traces, scores, what feedback makes, a dataset."""
         check_form(kind, format, dataset)
         if dataset:
             found = datasets.find_dataset(parts.store, project, dataset)

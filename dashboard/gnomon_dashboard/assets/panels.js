@@ -124,7 +124,7 @@
     const entry = event.target.closest?.("[data-action]");
     ACTIONS[entry?.dataset.action]?.(entry.dataset.value);
     for (const menu of document.querySelectorAll(".panel-menu[open]")) {
-      if (!menu.contains(event.target) || event.target.closest(".menu-entry")) menu.open = false;
+      if (!menu.contains(event.target) || event.target.closest(".menu-entry:not(.stays)")) menu.open = false;
     }
   });
   document.addEventListener("keydown", (event) => {

@@ -11,6 +11,7 @@ from gnomon_collector.store.queries.trace import Score, SpanDetail
 from gnomon_collector.store.queries.trace_links import TraceContext
 from gnomon_dashboard import links
 from gnomon_dashboard.components.attributes import aria, data
+from gnomon_dashboard.components.dataset_menu import dataset_menu
 from gnomon_dashboard.components.icons import icon
 from gnomon_dashboard.state import ViewState
 
@@ -63,22 +64,21 @@ def judgements(scores: Sequence[Score], trace_id: str, project: str, zone: tzinf
 
 
 def span_actions(span: SpanDetail) -> Any:
-    """Return what one can do with a span: see it raw, copy the call as a script."""
+    """Return what one can do with a span: see it raw, copy the call as a script, keep it as an example."""
     buttons = [("raw", "Raw JSON")]
     if span.kind == "generation":
         buttons += [("curl", "Copy as curl"), ("python", "Copy as Python")]
-    return html.Div(
-        [
-            html.Button(
-                label,
-                type="button",
-                className="chip-button",
-                **data(action=f"span-{action}", trace=span.trace_id, span=span.span_id),
-            )
-            for action, label in buttons
-        ],
-        className="span-actions",
-    )
+    shown = [
+        html.Button(
+            label,
+            type="button",
+            className="chip-button",
+            **data(action=f"span-{action}", trace=span.trace_id, span=span.span_id),
+        )
+        for action, label in buttons
+    ]
+    menu = [dataset_menu(span.trace_id, span.span_id)] if span.kind == "generation" else []
+    return html.Div([*shown, *menu], className="span-actions")
 
 
 def _link(shape: str, label: str, text: str, href: str) -> Any:

@@ -7,6 +7,7 @@ from gnomon_dashboard.pages import (
     budgets,
     cache,
     cost,
+    datasets,
     drift,
     incident,
     latency,
@@ -35,6 +36,7 @@ PAGES: Final[tuple[Entry, ...]] = (
     prompts.PAGE,
     quality.PAGE,
     review.PAGE,
+    datasets.PAGE,
     drift.PAGE,
     settings.PAGE,
 )

@@ -31,6 +31,7 @@ class Panel:
         explore: query string of the Traces page that shows the rows behind the panel; empty for none.
         empty: what stands there without an answer; `empty_code` is the line of code that fills the panel.
         is_wide: over both columns.
+        ask_all: the rows for the CSV, where the panel shows a page of them.
         has_time_axis: a zoom on the chart offers the traces of that time, and what happened is marked on it.
     """
 
@@ -46,6 +47,7 @@ class Panel:
     empty_code: str = ""
     is_wide: bool = False
     has_time_axis: bool = True
+    ask_all: Callable[[Store, View], Any] | None = None
 
 
 def grid(shown: Sequence[Panel]) -> Any:

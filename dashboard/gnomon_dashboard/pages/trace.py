@@ -14,6 +14,7 @@ from gnomon_collector.store.queries import trace, trace_links
 from gnomon_dashboard import ids, links, state, units, waterfall
 from gnomon_dashboard.components import empty, judgements, panels, span_view
 from gnomon_dashboard.components.attributes import aria, data
+from gnomon_dashboard.components.dataset_menu import dataset_menu
 from gnomon_dashboard.context import Context, View, resolve
 from gnomon_dashboard.scripts import connect
 
@@ -178,7 +179,7 @@ def _head(view: View, trace_id: str, total: waterfall.TraceSummary, scores: list
             ],
             className="trace-title",
         ),
-        html.Div([html.Code(trace_id), _copy_link()], className="trace-id"),
+        html.Div([html.Code(trace_id), _copy_link(), dataset_menu(trace_id)], className="trace-id"),
         html.Dl(
             [
                 html.Div(

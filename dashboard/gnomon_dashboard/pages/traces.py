@@ -11,6 +11,7 @@ from dash import Dash, Input, Output, dcc, html
 from gnomon_collector.store.queries.trace_columns import Column, Rows, columns
 from gnomon_dashboard import ids
 from gnomon_dashboard.components.attributes import aria, data
+from gnomon_dashboard.components.dataset_menu import dataset_menu
 from gnomon_dashboard.components.icons import icon
 from gnomon_dashboard.context import Context
 from gnomon_dashboard.pages import trace
@@ -156,7 +157,7 @@ def _bar(view: ViewState) -> Any:
             html.Span(id=ids.COUNT, className="grid-count", role="status"),
             html.Div(
                 className="grid-actions",
-                children=[_tail(), _views(), _column_chooser(view), _reset(), _export()],
+                children=[_tail(), _views(), dataset_menu(), _column_chooser(view), _reset(), _export()],
             ),
         ],
     )
