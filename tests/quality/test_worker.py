@@ -25,6 +25,7 @@ from tests.quality.conftest import (
     policy_text,
 )
 
+from gnomon_collector.quality import worker as worker_module
 from gnomon_collector.quality.planner import Backfill, estimate_backfill, plan_backfill, plan_online
 from gnomon_collector.quality.policy import JUDGE_PROJECT
 from gnomon_collector.quality.running import work_off
@@ -262,6 +263,16 @@ def test_an_endpoint_that_refuses_parameters_is_asked_without_them(
     planned(store, setup, 3)
     work(store, setup)
     assert states(store) == {"judged": 3} and "max_tokens" in judge.calls[-1]
+
+
+def test_a_worker_with_a_fault_ends_and_says_so(
+    store: Store, judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup = make_setup(judge.url, tmp_path, policy_text())
+    planned(store, setup, 2)
+    monkeypatch.setattr(worker_module, "parse_verdict", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        work(store, setup)
 
 
 def test_pause_and_go_on(store: Store, judge: Judge, tmp_path: Path) -> None:

@@ -7,12 +7,10 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import openai
-
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion
+from openai.types.chat import ChatCompletion
 
 MAX_ANSWER_TOKENS: Final = 800
 TOKENS_PER_DOCUMENT: Final = 80
@@ -96,8 +94,11 @@ class JudgeClient:
             parameters = self._accepted(wanted)
             started_ns = time.time_ns()
             try:
-                completion = await self._client.chat.completions.create(
-                    model=model or self.model, messages=cast(Any, messages), **parameters
+                # `chat.completions.create` walks through the whole body first, which has nothing to be mended
+                completion = await self._client.post(
+                    "/chat/completions",
+                    cast_to=ChatCompletion,
+                    body={"model": model or self.model, "messages": list(messages), **parameters},
                 )
             except openai.BadRequestError as error:
                 named = _refused_parameter(error, parameters)

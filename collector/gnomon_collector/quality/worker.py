@@ -37,8 +37,8 @@ from gnomon_collector.store import judge_queue as queue
 _log = logging.getLogger(__name__)
 
 _IDLE_S: Final = 2.0
-_FLUSH_S: Final = 0.25
-_RECORD_S: Final = 2.0
+_FLUSH_S: Final = 0.5
+_RECORD_S: Final = 5.0
 _STOP_S: Final = 2.0
 # Calls that the database would not take as spans are kept up to this number; the attempts have them all.
 _MOST_SPANS: Final = 20_000
@@ -95,16 +95,16 @@ class Worker:
         flusher = asyncio.create_task(self._flush_on())
         recorder = asyncio.create_task(self._record_on())
         try:
-            await self._claim_on(until_empty, projects, flusher)
+            await self._claim_on(until_empty, projects, [flusher, *askers])
         finally:
             await self._end([*askers, recorder], flusher)
 
     async def _claim_on(
-        self, until_empty: bool, projects: Sequence[str] | None, flusher: asyncio.Task[None]
+        self, until_empty: bool, projects: Sequence[str] | None, others: Sequence[asyncio.Task[None]]
     ) -> None:
         while not self._stopping:
-            if flusher.done():
-                flusher.result()
+            for ended in filter(asyncio.Task.done, others):
+                ended.result()
             # What is left of the budget is known only when no call was under way before the claim.
             was_idle = not self._under_way and not self._done
             claimed = await self._claim(projects) if self._has_room() else None
