@@ -57,6 +57,7 @@ DASHBOARD = "gnomon_dashboard.app:create_dashboard"
 JOBS: Sequence[str] = (
     "gnomon_collector.alerts.job:create_alert_jobs",
     "gnomon_collector.operations.retention:create_retention_jobs",
+    "gnomon_collector.operations.trace_summaries:create_trace_summaries_jobs",
     "gnomon_collector.drift.job:create_drift_jobs",
     "gnomon_collector.quality.job:create_judge_jobs",
 )

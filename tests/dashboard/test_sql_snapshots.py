@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gnomon_collector.store import trace_summaries
 from gnomon_collector.store.engine import QueryResult
 from gnomon_collector.store.queries import filters, overview, trace, traces
 from gnomon_collector.store.queries.filters import Scope, Window
@@ -24,17 +25,30 @@ FILTERS = (
 
 
 class Recorder:
-    """Takes the statements that a store would run; answers with one trace where one is looked for."""
+    """Takes the statements that a store would run; answers with one trace where one is looked for.
 
-    def __init__(self) -> None:
+    Args:
+        covered: from when to when traces are summarised.
+    """
+
+    def __init__(self, *covered: tuple[object, ...]) -> None:
         self.statements: list[str] = []
+        self._covered = list(covered)
 
     def query(self, sql: str, parameters: Any = None, *, settings: Any = None) -> QueryResult:
         self.statements.append(sql)
-        rows: list[tuple[object, ...]] = (
-            [("t" * 32, NOW, NOW)] if sql.startswith("SELECT trace_id, min") else []
+        return QueryResult((), (), self._rows(sql))
+
+    def _rows(self, sql: str) -> list[tuple[object, ...]]:
+        if "FROM trace_coverage" in sql:
+            return self._covered
+        if "SELECT count() FROM" in sql:
+            return [(3,)]
+        if sql.startswith("SELECT trace_id, min"):
+            return [("t" * 32, NOW, NOW, 0)]
+        return (
+            [("t" * 32, NOW, NOW, 1)] if sql.startswith("SELECT * FROM (SELECT trace_id, start_time") else []
         )
-        return QueryResult((), (), [(3,)] if "SELECT count() FROM" in sql else rows)
 
 
 @pytest.mark.parametrize("window", [HOUR, MONTH], ids=["hour", "month"])
@@ -52,6 +66,25 @@ def test_traces(snapshot: Any, rows: Any, sort: str) -> None:
     traces.page(store, wanted, offset=0, limit=100)
     traces.count(store, wanted)
     assert store.statements == snapshot
+
+
+@pytest.mark.parametrize("ends_ago", [timedelta(minutes=7), timedelta(days=2)], ids=["until now", "past"])
+def test_summarised_traces(snapshot: Any, ends_ago: timedelta) -> None:
+    store: Any = Recorder((NOW - timedelta(days=90), NOW - timedelta(minutes=7)))
+    wanted = TraceQuery(
+        SCOPE, NOW - timedelta(days=7), NOW - ends_ago, "traces", "", "cost_usd", True, FILTERS
+    )
+    traces.page(store, wanted, offset=0, limit=100)
+    traces.count(store, wanted)
+    assert store.statements == snapshot
+
+
+def test_summaries_of_traces(snapshot: Any) -> None:
+    assert [
+        *trace_summaries.summarise_sql("project = {project:String}"),
+        trace_summaries.REACH,
+        trace_summaries.AROUND,
+    ] == snapshot
 
 
 def test_trace_and_filters(snapshot: Any) -> None:

@@ -162,7 +162,6 @@ def test_the_list_of_tables_with_content_is_whole(store: Store) -> None:
     without = {
         "erased_traces": "ids alone, kept so that nothing comes back",
         "judge_tasks": "ids and figures; the verdict's words are in scores",
-        "trace_summaries": "made of spans, recomputed as they go",
     }
     rows = store.query(
         "SELECT DISTINCT table FROM system.columns WHERE database = {d:String} AND name = 'trace_id'"

@@ -23,6 +23,7 @@ class ContentTable:
 
 CONTENT_TABLES: Final = (
     ContentTable("spans", "start_time", has_figures=True),
+    ContentTable("trace_summaries", "start_time", has_figures=True),
     ContentTable("scores", "created_at", has_figures=True),
     ContentTable("log_records", "time"),
     ContentTable("span_contents", "received_at"),

@@ -22,6 +22,7 @@ _SPANS: Final = next(one for one in CONTENT_TABLES if one.name == "spans")
 # Rollups stay: they hold no content.
 _BESIDE_SPANS: Final = tuple(one for one in CONTENT_TABLES if one is not _SPANS)
 _CONTENT_ALONE: Final = tuple(one for one in _BESIDE_SPANS if not one.has_figures)
+_TEXTS_SUMMARISED: Final = f"{_EXPIRED} AND (input != '' OR output != '')"
 _SYNC: Final = {"mutations_sync": 2}
 
 
@@ -49,6 +50,12 @@ def delete_expired_content(store: Store, project: str, before: datetime) -> int:
     if count:
         store.command(
             f"ALTER TABLE spans UPDATE {_CONTENT} WHERE {_WITH_CONTENT}", parameters, settings=_SYNC
+        )
+    if store.query(f"SELECT 1 FROM trace_summaries WHERE {_TEXTS_SUMMARISED} LIMIT 1", parameters).rows:  # noqa: S608
+        store.command(
+            f"ALTER TABLE trace_summaries UPDATE input = '', output = '' WHERE {_TEXTS_SUMMARISED}",
+            parameters,
+            settings=_SYNC,
         )
     _delete_rows(store, _CONTENT_ALONE, parameters)
     return count

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from gnomon_collector.store import trace_summaries
 from gnomon_collector.store.engine import Store
 
 LABELS: Final = (
@@ -108,7 +109,11 @@ GROUP BY {_LABELS}
 
 
 def recompute(store: Store, projects: Sequence[str], minutes: Sequence[datetime]) -> None:
-    """Compute the rollups of the given minutes (UTC) anew, and those of their hours."""
+    """Compute the rollups of the given minutes (UTC) anew, and those of their hours.
+
+    The summaries of traces are noted to be out of date: a job computes them.
+    """
+    trace_summaries.touch(store, projects, minutes)
     hours = sorted({minute.replace(minute=0, second=0, microsecond=0) for minute in minutes})
     store.command(_MINUTES, {"projects": list(projects), "minutes": sorted(minutes)})
     store.command(_HOURS, {"projects": list(projects), "hours": hours})

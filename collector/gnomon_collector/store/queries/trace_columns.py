@@ -10,6 +10,11 @@ from typing import Final, Literal, TypeAlias
 ColumnType: TypeAlias = Literal["text", "number", "time"]
 Rows: TypeAlias = Literal["traces", "calls"]
 
+TEXT_SHOWN: Final = 300
+"""Characters of input and output that a page of rows carries."""
+
+LONG_TEXTS: Final = ("input", "output")
+
 IS_CALL: Final = "(kind IN ('generation', 'embedding') AND duplicate_of = '')"
 MODEL: Final = "if(response_model != '', response_model, request_model)"
 
@@ -156,3 +161,28 @@ def columns(rows: Rows) -> tuple[Column, ...]:
 def column(rows: Rows, column_id: str) -> Column | None:
     """Return one column by its id, or None where there is no such column."""
     return next((column for column in columns(rows) if column.id == column_id), None)
+
+
+_SUMMARY_NAMES: Final = {"user": "user_id", "session": "session_id", "time": "start_time"}
+
+IN_SUMMARY: Final = tuple(one for one in COLUMNS if one.of_trace and one.id not in ("trace_id", "time"))
+"""The columns of traces that `trace_summaries` has beside its key."""
+
+PACKED: Final = tuple(one for one in IN_SUMMARY if one.id not in LONG_TEXTS)
+"""Those that `trace_summaries.shown` holds: to read thirty columns of rows from all over takes a long time."""
+
+SUMMARY_LABELS: Final = f"""\
+arrayStringConcat(arraySort(groupUniqArray(
+        concat(service_name, '\\t', environment, '\\t', {MODEL}))), '\\n')"""
+"""SQL for `trace_summaries.labels`."""
+
+
+def summary_column(one: Column) -> str:
+    """Return what `trace_summaries` calls a column: erasure knows people and sessions by their columns."""
+    return _SUMMARY_NAMES.get(one.id, one.id)
+
+
+def shown(one: Column, rows: Rows) -> str:
+    """Return SQL for a column as a list shows it: of long texts the beginning."""
+    sql = one.sql(rows)
+    return f"substringUTF8({sql}, 1, {TEXT_SHOWN})" if one.id in LONG_TEXTS else sql

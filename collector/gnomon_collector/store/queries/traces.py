@@ -1,96 +1,77 @@
 """The Traces page: pages of rows, their number, and the export of all of them.
 
 A row is a whole trace (its entry span's name, the tokens and cost of its billable calls, its worst status) or
-one billable call. A page of traces takes two queries: the first one finds the traces of the page and reads
-only the columns that the sort and the filters need; the second one reads every column of those few traces.
-With the newest first, the first query looks at the latest part of the window and widens it until the page is
-full, so that it does not grow with the window.
+one billable call. A page of traces takes two queries: the first one finds the traces of the page, see
+`trace_finding`; the second one reads every column of those few traces.
 """
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.queries.cells import as_int, as_time
-from gnomon_collector.store.queries.filters import Parameters, Scope, merged
+from gnomon_collector.store.queries import trace_finding
+from gnomon_collector.store.queries.cells import as_int
+from gnomon_collector.store.queries.filters import Parameters, merged
 from gnomon_collector.store.queries.trace_columns import (
     CALL_SOURCES,
     IS_CALL,
-    MODEL,
+    PACKED,
     Column,
     Rows,
     column,
     columns,
+    shown,
 )
-from gnomon_collector.store.queries.trace_filters import ColumnFilter, filter_sql
-from gnomon_collector.store.queries.trace_language import ScoreFilter, TextFilter
+from gnomon_collector.store.queries.trace_conditions import (
+    TraceQuery,
+    label_parameters,
+    label_values,
+    order,
+    score_conditions,
+    text_conditions,
+    text_parameters,
+    window_parameters,
+    within,
+)
+from gnomon_collector.store.queries.trace_filters import filter_sql
+from gnomon_collector.store.queries.trace_finding import Found, find_among_spans, limits, slices
+
+__all__ = ["TraceQuery", "count", "export", "merge_ranges", "neutralised", "page"]
 
 ExportForm: TypeAlias = Literal["csv", "jsonl"]
 
-TEXT_SHOWN: Final = 300
-"""Characters of input and output that a page of rows carries."""
-
-LONGEST_QUERY_S: Final = 30
-_LOOK_BACK: Final = timedelta(hours=1)
-"""A trace whose spans pause for longer is placed by its first span after the pause, when newest first."""
-
-_SLICES: Final = (64, 8, 1)
-_NARROW: Final = timedelta(hours=2)
 _TRACES_PER_EXPORT_QUERY: Final = 500
 _JOIN_GAP: Final = timedelta(minutes=1)
+# By the exact start: a range for each of a hundred rows takes the planner longer than to read them.
+_SUMMARIES: Final = """
+SELECT trace_id, start_time, input, output, shown FROM trace_summaries FINAL
+WHERE project = {project:String} AND trace_id IN {ids:Array(String)}
+    AND start_time IN (SELECT fromUnixTimestamp64Nano(arrayJoin({starts:Array(Int64)}), 'UTC'))
+"""
 _FORMULA_START: Final = r"^[=+\-@\t\r\n]"
-
-
-@dataclass(frozen=True, slots=True)
-class TraceQuery:
-    """What the Traces page asks for.
-
-    Attributes:
-        start: earliest start of a span, inclusive (UTC).
-        end: latest start of a span, exclusive (UTC).
-        text: kept are rows with this text in input or output, upper and lower case alike.
-        texts: more texts that must, or must not, stand there.
-        scores: kept are rows whose trace has such scores.
-        sort: a column id, see `trace_columns.COLUMNS`.
-    """
-
-    scope: Scope
-    start: datetime
-    end: datetime
-    rows: Rows = "traces"
-    text: str = ""
-    sort: str = "time"
-    descending: bool = True
-    filters: tuple[ColumnFilter, ...] = ()
-    texts: tuple[TextFilter, ...] = ()
-    scores: tuple[ScoreFilter, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    trace_id: str
-    first: datetime
-    last: datetime
 
 
 def page(store: Store, query: TraceQuery, *, offset: int, limit: int) -> list[dict[str, object]]:
     """Return rows `offset` to `offset + limit` of the sorted result, as dictionaries by column id.
 
     Raises:
-        StoreError: the query failed or took longer than `LONGEST_QUERY_S`.
+        StoreError: the query failed or took longer than `trace_finding.LONGEST_QUERY_S`.
     """
     if query.rows == "calls":
         return _page_of_calls(store, query, offset, limit)
-    found = _find_traces(store, query, offset, limit)
+    found = trace_finding.find(store, query, offset, limit)
     return _in_order(_read_traces(store, query, found), found)
 
 
 def count(store: Store, query: TraceQuery) -> int:
     """Return how many rows the whole result has."""
-    sql, parameters = _calls_sql(query, "1") if query.rows == "calls" else _traces_sql(query)
-    result = store.query(f"SELECT count() FROM ({sql})", parameters, settings=_limits())  # noqa: S608
+    if query.rows == "traces":
+        return trace_finding.count(store, query)
+    sql, parameters = _calls_sql(query, "1")
+    result = store.query(f"SELECT count() FROM ({sql})", parameters, settings=limits())  # noqa: S608
     return as_int(result.rows[0][0])
 
 
@@ -109,7 +90,7 @@ def export(
     select = _select_list(wanted, query.rows, form)
     for day in _days(replace(query, sort="time", descending=True)):
         if query.rows == "calls":
-            sql, parameters = _calls_sql(day, select, order="start_time DESC, span_id")
+            sql, parameters = _calls_sql(day, select, "start_time DESC, span_id")
             yield from _written(store, form, wanted, sql, parameters)
         else:
             yield from _export_traces(store, query, day, wanted, form)
@@ -119,7 +100,7 @@ def _export_traces(
     store: Store, query: TraceQuery, day: TraceQuery, wanted: Sequence[Column], form: ExportForm
 ) -> Iterator[bytes]:
     select = _select_list(wanted, "traces", form)
-    found = _run_traces(store, day, looks_back=day.start > query.start, floor=query.start)
+    found = find_among_spans(store, day, query.start)
     for first in range(0, len(found), _TRACES_PER_EXPORT_QUERY):
         block = found[first : first + _TRACES_PER_EXPORT_QUERY]
         sql, parameters = _whole_traces_sql(query, block, select)
@@ -150,205 +131,129 @@ def neutralised(expression: str) -> str:
 
 def _page_of_calls(store: Store, query: TraceQuery, offset: int, limit: int) -> list[dict[str, object]]:
     wanted = columns("calls")
-    select = ", ".join(f"{_shown(one, 'calls')} AS c_{one.id}" for one in wanted)
-    order = _order(query, "span_id")
-    for part in _slices(query):
+    select = ", ".join(f"{shown(one, 'calls')} AS c_{one.id}" for one in wanted)
+    ordered = order(query, "span_id")
+    for part in slices(query):
         # expressions outside: inside, ClickHouse would read every text before it sorts
-        sql, parameters = _calls_sql(part, ", ".join(CALL_SOURCES), order=order)
+        sql, parameters = _calls_sql(
+            part, ", ".join(CALL_SOURCES), ordered, _bound(store, part, offset + limit)
+        )
         result = store.query(
-            f"SELECT {select} FROM ({sql} LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}) ORDER BY {order}",  # noqa: S608
+            f"SELECT {select} FROM ({sql} LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}) ORDER BY {ordered}",  # noqa: S608
             merged(parameters, {"limit": limit, "offset": offset}),
-            settings=_limits(),
+            settings=limits(),
         )
         if len(result.rows) == limit or part == query:
             return [dict(zip((one.id for one in wanted), row, strict=True)) for row in result.rows]
     return []
 
 
-def _calls_sql(query: TraceQuery, select: str, order: str = "") -> tuple[str, Parameters]:
-    conditions, parameters = _span_conditions(query)
-    conditions.append(IS_CALL)
-    for name, sql_column, values in _labels(query.scope):
-        conditions.append(f"{sql_column} IN {{{name}:Array(String)}}")
-        parameters[name] = list(values)
-    for condition, bound_text in _text_conditions(query):
-        conditions.append(condition)
-        parameters |= bound_text
-    extra, bound = filter_sql(query.filters, lambda name: column("calls", name), lambda one: one.of_call)
-    sql = f"SELECT {select} FROM spans WHERE {' AND '.join(conditions + extra)}"  # noqa: S608
-    return sql + (f" ORDER BY {order}" if order else ""), merged(parameters, bound)
+def _bound(store: Store, query: TraceQuery, rank: int) -> tuple[str, Parameters] | None:
+    """The condition that a call comes among the first `rank`, or None where it would not help.
+
+    To find it takes the column that is sorted by and no other; what has to be sorted with all that makes the
+    order certain is then a page or two.
+    """
+    one = column("calls", query.sort)
+    if one is None or one.type != "number":
+        return None
+    direction, comparison = ("DESC", ">=") if query.descending else ("ASC", "<=")
+    sql, parameters = _calls_sql(query, f"{one.of_call} AS value", f"value {direction} NULLS LAST")
+    rows = store.query(
+        f"{sql} LIMIT 1 OFFSET {{before:UInt32}}", merged(parameters, {"before": rank - 1}), settings=limits()
+    ).rows
+    if not rows or rows[0][0] is None:
+        return None
+    return f"{one.of_call} {comparison} {{bound:Float64}}", {"bound": rows[0][0]}
+
+
+def _calls_sql(
+    query: TraceQuery, select: str, ordered: str = "", bound: tuple[str, Parameters] | None = None
+) -> tuple[str, Parameters]:
+    scores, score_parameters = score_conditions(query)
+    filters, filter_parameters = filter_sql(
+        query.filters, lambda name: column("calls", name), lambda one: one.of_call
+    )
+    conditions = [
+        *within(),
+        *scores,
+        IS_CALL,
+        *(f"{sql} IN {{{name}:Array(String)}}" for name, sql, _ in label_values(query.scope)),
+        *(f"NOT {sql}" if negated else sql for sql, negated in text_conditions(query)),
+        *filters,
+        *([bound[0]] if bound else []),
+    ]
+    sql = f"SELECT {select} FROM spans WHERE {' AND '.join(conditions)}"  # noqa: S608
+    parameters = merged(
+        window_parameters(query),
+        score_parameters,
+        label_parameters(query.scope),
+        text_parameters(query),
+        filter_parameters,
+        bound[1] if bound else {},
+    )
+    return sql + (f" ORDER BY {ordered}" if ordered else ""), parameters
 
 
 # --- traces ---------------------------------------------------------------------------------
 
 
-def _find_traces(store: Store, query: TraceQuery, offset: int, limit: int) -> list[_Found]:
-    found: list[_Found] = []
-    for part in _slices(query):
-        found = _run_traces(
-            store, part, looks_back=part.start > query.start, floor=query.start, limit=limit, offset=offset
-        )
-        if len(found) == limit:
-            break
-    return found
+def _read_traces(store: Store, query: TraceQuery, found: Sequence[Found]) -> list[dict[str, object]]:
+    summarised = [one for one in found if one.summary_ns]
+    others = [one for one in found if not one.summary_ns]
+    rows = _summaries(store, query, summarised) if summarised else []
+    return rows + (_whole_traces(store, query, others) if others else [])
 
 
-def _run_traces(
-    store: Store,
-    query: TraceQuery,
-    *,
-    looks_back: bool,
-    floor: datetime,
-    limit: int | None = None,
-    offset: int = 0,
-) -> list[_Found]:
-    sql, parameters = _traces_sql(
-        query, look_back_to=max(floor, query.start - _LOOK_BACK) if looks_back else None
-    )
-    sql += f" ORDER BY {_order(query, 'trace_id')}"
-    if limit is not None:
-        sql += " LIMIT {limit:UInt32} OFFSET {offset:UInt32}"
-        parameters |= {"limit": limit, "offset": offset}
-    rows = store.query(sql, parameters, settings=_limits()).rows
-    return [_Found(str(row[0]), as_time(row[1]), as_time(row[2])) for row in rows]
+def _summaries(store: Store, query: TraceQuery, found: Sequence[Found]) -> list[dict[str, object]]:
+    parameters: Parameters = {
+        "project": query.scope.project,
+        "starts": [one.summary_ns for one in found],
+        "ids": [one.trace_id for one in found],
+    }
+    names = [one.id for one in PACKED]
+    return [
+        {
+            "trace_id": trace_id,
+            "time": start_time,
+            "input": given,
+            "output": answer,
+            **dict(zip(names, json.loads(str(packed)), strict=True)),
+        }
+        for trace_id, start_time, given, answer, packed in store.query(
+            _SUMMARIES, parameters, settings=limits()
+        ).rows
+    ]
 
 
-def _traces_sql(query: TraceQuery, look_back_to: datetime | None = None) -> tuple[str, Parameters]:
-    conditions, parameters = _span_conditions(query)
-    having, having_parameters = _having(query)
-    if look_back_to is not None:
-        having.append("c_time >= {start:DateTime64(9)}")
-        conditions[1] = "start_time >= {look_back_to:DateTime64(9)}"
-        parameters["look_back_to"] = look_back_to
-    needed = {"time", query.sort} | {one.column for one in query.filters}
-    select = "".join(
-        f", {one.of_trace} AS c_{one.id}"
-        for one in columns("traces")
-        if one.id in needed and one.id != "trace_id"
-    )
-    sql = (
-        f"SELECT trace_id, min(start_time), max(start_time){select}"  # noqa: S608
-        f" FROM spans WHERE {' AND '.join(conditions)} GROUP BY trace_id"
-    )
-    return sql + (f" HAVING {' AND '.join(having)}" if having else ""), merged(parameters, having_parameters)
-
-
-def _having(query: TraceQuery) -> tuple[list[str], Parameters]:
-    having, parameters = filter_sql(query.filters, lambda name: column("traces", name), _alias)
-    labels = []
-    for name, sql_column, values in _labels(query.scope):
-        labels.append(f"{sql_column} IN {{{name}:Array(String)}}")
-        parameters[name] = list(values)
-    if labels:
-        having.append(f"countIf({' AND '.join(labels)}) > 0")
-    for condition, bound_text in _text_conditions(query, any_span=True):
-        having.append(condition)
-        parameters |= bound_text
-    return having, parameters
-
-
-def _read_traces(store: Store, query: TraceQuery, found: Sequence[_Found]) -> list[dict[str, object]]:
-    if not found:
-        return []
+def _whole_traces(store: Store, query: TraceQuery, found: Sequence[Found]) -> list[dict[str, object]]:
     wanted = columns("traces")
-    select = ", ".join(f"{_shown(one, 'traces')} AS c_{one.id}" for one in wanted)
-    sql, parameters = _whole_traces_sql(query, found, select)
-    rows = store.query(sql, parameters, settings=_limits()).rows
+    select = ", ".join(f"{shown(one, 'traces')} AS c_{one.id}" for one in wanted)
+    rows = store.query(*_whole_traces_sql(query, found, select), settings=limits()).rows
     return [dict(zip((one.id for one in wanted), row, strict=True)) for row in rows]
 
 
-def _whole_traces_sql(query: TraceQuery, found: Sequence[_Found], select: str) -> tuple[str, Parameters]:
+def _whole_traces_sql(query: TraceQuery, found: Sequence[Found], select: str) -> tuple[str, Parameters]:
     parameters = Parameters(project=query.scope.project, ids=[one.trace_id for one in found])
     ranges = []
     for index, (first, last) in enumerate(merge_ranges([(one.first, one.last) for one in found])):
         ranges.append(f"start_time BETWEEN {{a{index}:DateTime64(9)}} AND {{b{index}:DateTime64(9)}}")
         # what comes back has lost the nanoseconds
         parameters |= {f"a{index}": first, f"b{index}": last + timedelta(microseconds=1)}
-    sql = (
-        f"SELECT {select} FROM spans WHERE project = {{project:String}} AND ({' OR '.join(ranges)})"  # noqa: S608
-        f" AND trace_id IN {{ids:Array(String)}} GROUP BY trace_id"
+    sql = (  # PREWHERE: a hundred ranges are slow to compare every row with
+        f"SELECT {select} FROM spans"  # noqa: S608
+        " PREWHERE project = {project:String} AND trace_id IN {ids:Array(String)}"
+        f" WHERE ({' OR '.join(ranges)}) GROUP BY trace_id"
     )
     return sql, parameters
 
 
-def _in_order(rows: list[dict[str, object]], found: Sequence[_Found]) -> list[dict[str, object]]:
+def _in_order(rows: list[dict[str, object]], found: Sequence[Found]) -> list[dict[str, object]]:
     by_id = {row["trace_id"]: row for row in rows}
     return [by_id[one.trace_id] for one in found if one.trace_id in by_id]
 
 
 # --- both -----------------------------------------------------------------------------------
-
-
-def _text_conditions(query: TraceQuery, *, any_span: bool = False) -> Iterator[tuple[str, Parameters]]:
-    """Yield a condition for each text; of a trace, one of its spans has to have it."""
-    wanted = [*([TextFilter(query.text)] if query.text else []), *query.texts]
-    for index, one in enumerate(wanted):
-        name = "text" if index == 0 else f"text{index}"
-        condition = (
-            f"(positionCaseInsensitiveUTF8(input_text, {{{name}:String}}) > 0"
-            f" OR positionCaseInsensitiveUTF8(output_text, {{{name}:String}}) > 0)"
-        )
-        if any_span:
-            condition = f"countIf({condition}) {'= 0' if one.negated else '> 0'}"
-        elif one.negated:
-            condition = f"NOT {condition}"
-        yield condition, {name: one.text}
-
-
-def _score_conditions(query: TraceQuery) -> Iterator[tuple[str, Parameters]]:
-    """Yield a condition on the trace for each score that is asked for."""
-    for index, one in enumerate(query.scores):
-        found = (  # the comparison is one of five signs
-            "SELECT trace_id FROM scores FINAL WHERE project = {project:String}"  # noqa: S608
-            f" AND name = {{score{index}:String}} AND value {one.comparison} {{bound{index}:Float64}}"
-        )
-        condition = f"trace_id {'NOT IN' if one.negated else 'IN'} ({found})"
-        yield condition, {f"score{index}": one.name, f"bound{index}": one.value}
-
-
-def _span_conditions(query: TraceQuery) -> tuple[list[str], Parameters]:
-    conditions = [
-        "project = {project:String}",
-        "start_time >= {start:DateTime64(9)}",
-        "start_time < {end:DateTime64(9)}",
-    ]
-    parameters = Parameters(project=query.scope.project, start=query.start, end=query.end)
-    for condition, bound in _score_conditions(query):
-        conditions.append(condition)
-        parameters |= bound
-    return conditions, parameters
-
-
-def _labels(scope: Scope) -> list[tuple[str, str, tuple[str, ...]]]:
-    labels = [
-        ("services", "service_name", scope.services),
-        ("environments", "environment", scope.environments),
-        ("models", MODEL, scope.models),
-    ]
-    return [label for label in labels if label[2]]
-
-
-def _order(query: TraceQuery, tie_break: str) -> str:
-    one = column(query.rows, query.sort) or column(query.rows, "time")
-    expression = "start_time" if one is None else _alias(one) if query.rows == "traces" else one.of_call
-    direction = "DESC" if query.descending else "ASC"
-    return f"{expression} {direction} NULLS LAST, {tie_break}"
-
-
-def _alias(one: Column) -> str:
-    return "trace_id" if one.id == "trace_id" else f"c_{one.id}"
-
-
-def _slices(query: TraceQuery) -> Iterator[TraceQuery]:
-    """Parts of the window, ever wider, that begin at the end the result begins with; the last one is all."""
-    width = query.end - query.start
-    if query.sort == "time" and width > _NARROW:
-        for divisor in _SLICES[:-1]:
-            if query.descending:
-                yield replace(query, start=query.end - width / divisor)
-            elif query.rows == "calls":
-                yield replace(query, end=query.start + width / divisor)
-    yield query
 
 
 def _days(query: TraceQuery) -> Iterator[TraceQuery]:
@@ -357,12 +262,6 @@ def _days(query: TraceQuery) -> Iterator[TraceQuery]:
         start = max(query.start, end - timedelta(days=1))
         yield replace(query, start=start, end=end)
         end = start
-
-
-def _shown(one: Column, rows: Rows) -> str:
-    return (
-        f"substringUTF8({one.sql(rows)}, 1, {TEXT_SHOWN})" if one.id in ("input", "output") else one.sql(rows)
-    )
 
 
 def _csv_list(wanted: Sequence[Column], rows: Rows) -> str:
@@ -389,10 +288,6 @@ def _written(
     names = ", ".join(f"c_{one.id} AS {one.id}" for one in wanted)
     settings = "output_format_json_quote_64bit_integers = 0, date_time_output_format = 'iso'"
     return store.query_text(f"SELECT {names} FROM ({sql}) SETTINGS {settings}", parameters, "JSONEachRow")  # noqa: S608 (ids of our columns)
-
-
-def _limits() -> dict[str, object]:
-    return {"max_execution_time": LONGEST_QUERY_S}
 
 
 def _escaped(pattern: str) -> str:
