@@ -137,11 +137,11 @@ def added(store: Store, body: OfDataset, calls: Sequence[tuple[str, str]], autho
     """Add calls to a dataset.
 
     Raises:
-        BadRequest: of none of them there is a span
+        BadRequest: in none of them a model was called
     """
     new, unknown = datasets.add_examples(store, _found(store, body), calls, author)
     if unknown == len(calls):
-        raise BadRequest("This trace is not here any more, or not yet: its spans were not found.")
+        raise BadRequest("No model was called in this trace, or it is not here (any more, or yet).")
     return {
         "added": new,
         "message": f"Added to {body.dataset}." if new else f"It is in {body.dataset} already.",

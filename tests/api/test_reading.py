@@ -10,6 +10,9 @@ import pytest
 from tests.api.conftest import OTHER, Api
 from tests.dashboard import seed
 
+from gnomon.client import Client
+from gnomon_collector.store import datasets
+
 PATHS = (
     "/metrics/catalogue",
     "/metrics?name=requests",
@@ -17,6 +20,7 @@ PATHS = (
     "/calls",
     "/traces/0123",
     "/scores",
+    "/datasets",
     "/export/calls",
     "/export/fine-tuning",
     "/openapi.json",
@@ -172,7 +176,39 @@ def test_the_openapi_document_names_every_route(api: Api) -> None:
             "/calls",
             "/traces/{trace_id}",
             "/scores",
+            "/datasets",
             "/export/{kind}",
         )
     }
     assert all("description" in one["get"] for one in document["paths"].values())
+
+
+def test_a_dataset_is_read_as_it_is_learned(api: Api) -> None:
+    made = datasets.create_dataset(api.store, seed.PROJECT, "hard ones", "for the API", "ann")
+    datasets.add_examples(api.store, made, [(one, "") for one in api.trace_ids], "ann")
+    [shown] = api.get("/datasets").json()
+    assert (shown["name"], shown["description"]) == ("hard ones", "for the API") and shown["examples"]
+    lines = api.get("/export/examples", dataset="hard ones").text.splitlines()
+    assert len(lines) == shown["examples"]
+    assert {"input", "output", "expected_output", "scores"} <= set(json.loads(lines[0]))
+    trained = api.get("/export/fine-tuning", dataset="hard ones", with_ids=True).text.splitlines()
+    assert trained and all(json.loads(line)["metadata"]["trace_id"] in api.trace_ids for line in trained)
+    assert api.get("/datasets", key=api.other).json() == []
+    assert api.get("/export/examples", key=api.other, dataset="hard ones").status_code == 400
+    client = Client(api.url, api_key=api.read)
+    assert [one["name"] for one in client.datasets()] == ["hard ones"]
+    assert len(client.dataset("hard ones")) == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("/export/examples", "Name the dataset"),
+        ("/export/calls?dataset=x", "not as calls"),
+        ("/export/examples?dataset=none", "no dataset 'none'"),
+        ("/export/examples?dataset=x&format=csv", "JSON Lines only"),
+    ],
+)
+def test_a_dataset_that_makes_no_sense_is_refused(api: Api, path: str, message: str) -> None:
+    answer = api.get(path)
+    assert answer.status_code == 400 and message in answer.json()["detail"]

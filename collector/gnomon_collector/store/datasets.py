@@ -165,7 +165,7 @@ def examples(
 def add_examples(
     store: Store, dataset: Dataset, calls: Sequence[tuple[str, str]], author: str
 ) -> tuple[int, int]:
-    """Add calls as examples; return how many are new, and how many there are no spans of.
+    """Add calls as examples; return how many are new, and in how many no model was called.
 
     Those that are in the dataset already stay as they are, with what was written for them.
 
@@ -288,13 +288,14 @@ def _one(store: Store, dataset: Dataset, key: str) -> Example:
 
 
 def _traces(store: Store, project: str, trace_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
-    """User, session and start of traces that have spans."""
+    """User, session and start of traces in which a model was called."""
     rows = store.query(
         """
         SELECT trace_id, max(user_id), max(session_id), min(start_time)
         FROM spans
         WHERE project = {project:String} AND trace_id IN {ids:Array(String)}
         GROUP BY trace_id
+        HAVING countIf(kind = 'generation') > 0
         """,
         {"project": project, "ids": list(trace_ids)},
     ).rows

@@ -11,7 +11,7 @@ from gnomon_dashboard import links
 from gnomon_dashboard.components.attributes import data
 from gnomon_dashboard.context import View
 
-_GONE = "The text of this call is gone, or was never sent."
+_NO_TEXT = "No model call answered with a text here, or its text was not kept."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ def _example(one: ExampleRow, view: View, dataset: str) -> Any:
     source = "" if not one.expected_output else "written here" if one.is_own else "a correction of the trace"
     return html.Li(
         [
-            _part("Question", one.question or _GONE),
-            _part("Answer", one.output),
+            _part("Question", one.question or _NO_TEXT),
+            _part("Answer", one.output) if one.output else None,
             _part("Expected", one.expected_output, source) if one.expected_output else None,
             html.Div(
                 [

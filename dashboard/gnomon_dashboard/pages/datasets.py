@@ -197,7 +197,7 @@ def _single(name: str, view: ViewState) -> Any:
         html.Span(id="dataset-state", className="alert-state", role="status"),
     ]
     return [
-        html.Div(head, className="page-bar toolbar"),
+        html.Div(head, className="page-bar"),
         html.Div(panel.grid((EXAMPLES,)), className="tall"),
     ]
 
