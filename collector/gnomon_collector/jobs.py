@@ -18,6 +18,7 @@ from typing import Protocol
 from gnomon_collector.errors import StoreError
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.price_source import PriceSource
 
 _log = logging.getLogger(__name__)
 
@@ -48,11 +49,13 @@ class JobParts:
         settings: of this process
         store: the database
         dashboard_url: where people see the dashboard, for links; without a slash at the end
+        prices: of models; the server reads them anew when it is told to
     """
 
     settings: Settings
     store: Store
     dashboard_url: str
+    prices: PriceSource
 
 
 @dataclass(frozen=True)

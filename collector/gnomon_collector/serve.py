@@ -143,7 +143,7 @@ def _start(
         dashboard = _dashboard_app(settings, store, http_url, _operate(settings, store, inbox, keys))
         ui_url = servers.start("gnomon-ui", dashboard, settings.ui_port, "--ui-port")
     if "jobs" in parts:
-        runner = _start_jobs(JobParts(settings, store, settings.public_url or ui_url), stack)
+        runner = _start_jobs(JobParts(settings, store, settings.public_url or ui_url, prices), stack)
         jobs.watch(runner.status)
     if http_url:
         started_at = datetime.now(UTC).isoformat(timespec="seconds")

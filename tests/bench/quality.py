@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,12 +120,8 @@ def measure(url: str, answers: int, concurrency: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-", ignore_cleanup_errors=True) as home:
         directory = Path(home)
         setup = make_setup(url, directory, policy_text(usd=1_000.0) + "calls_per_day = 10000000\n")
-        setup = type(setup)(
-            setup.settings.model_copy(update={"judge_concurrency": concurrency}),
-            setup.policy,
-            setup.evaluators,
-            setup.model,
-        )
+        settings = setup.settings.model_copy(update={"judge_concurrency": concurrency})
+        setup = replace(setup, settings=settings)
         with open_store(f"chdb://{directory / 'chdb'}", data_dir=directory) as store:
             migrate(store)
             insert(store, *(answered(number) for number in range(answers)))

@@ -17,6 +17,7 @@ from gnomon_collector.store.drift_features import refresh
 from gnomon_collector.store.drift_results import Cell, results_at, states_at
 from gnomon_collector.store.drift_windows import ALL, DimensionSet
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.price_source import PriceSource
 
 SOON = NOW + timedelta(minutes=6)
 ASSISTANT = DimensionSet(service_name="assistant")
@@ -142,6 +143,6 @@ def test_a_quiet_project_says_what_is_missing(store: Store, tmp_path: Path) -> N
 
 
 def test_the_setting_leaves_the_job_out(store: Store, tmp_path: Path) -> None:
-    on = create_drift_jobs(JobParts(Settings(data=tmp_path), store, ""))
-    off = create_drift_jobs(JobParts(Settings(data=tmp_path, drift="off"), store, ""))
+    on = create_drift_jobs(JobParts(Settings(data=tmp_path), store, "", PriceSource()))
+    off = create_drift_jobs(JobParts(Settings(data=tmp_path, drift="off"), store, "", PriceSource()))
     assert [one.name for one in on] == ["drift"] and off == []

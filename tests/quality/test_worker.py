@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 from tests.quality.conftest import (
+    MODEL,
     NOW,
     Judge,
     answered,
@@ -110,6 +111,22 @@ def test_judge_calls_are_spans_of_their_own_project_without_content(
     assert store.query("SELECT DISTINCT project FROM judge_tasks").rows == [("shop",)], "never judged itself"
     with pytest.raises(KeyError):
         dict.fromkeys(setup.policy.policies_of(JUDGE_PROJECT))[0]
+
+
+def test_a_price_of_ones_own_is_what_a_verdict_costs(store: Store, judge: Judge, tmp_path: Path) -> None:
+    own = tmp_path / "prices.toml"
+    own.write_text(f'[[price]]\nmodel = "{MODEL}"\ninput = 10.0\noutput = 20.0\n', encoding="utf-8")
+    setup = make_setup(judge.url, tmp_path, policy_text(), price_file=str(own))
+    planned(store, setup, 2)
+    work(store, setup)
+    cost_usd = (500 * 10 + 40 * 20) / 1e6
+    spent = judge_queue.spent(store, "shop", datetime.now(UTC).date())
+    assert spent.usd == pytest.approx(2 * cost_usd)
+    rows = store.query(
+        "SELECT cost_usd, price_version FROM calls WHERE project = {p:String}", {"p": JUDGE_PROJECT}
+    ).rows
+    assert {version for _, version in rows} <= setup.prices.versions
+    assert [cost for cost, _ in rows] == [pytest.approx(cost_usd)] * 2
 
 
 def test_the_budget_is_hard_and_what_it_left_out_is_counted(

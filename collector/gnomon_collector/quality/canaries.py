@@ -51,7 +51,7 @@ class CanaryJob:
     def __init__(self, store: Store, setup: JudgeSetup) -> None:
         self._store = store
         self._setup = setup
-        self._recorder = CallRecorder(store, CANARY_PROJECT, CANARY_PROJECT)
+        self._recorder = CallRecorder(store, CANARY_PROJECT, CANARY_PROJECT, setup.prices.periods)
 
     def run_once(self, now: datetime) -> None:
         """Ask the slots of `now` that have no answer yet."""

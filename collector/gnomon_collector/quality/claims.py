@@ -19,6 +19,7 @@ from gnomon_collector.store import judge_queue as queue
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_inputs import load_material
 from gnomon_collector.store.judge_queue import Attempt, Task
+from gnomon_schemas.prices import Price
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ class JudgeParts:
 
     Attributes:
         evaluators: by evaluator_version
+        price: of the judge, today
+        periods: prices by which its calls are recorded, of a provider's model
         now: the clock, UTC
     """
 
@@ -41,14 +44,15 @@ class JudgeParts:
     client: JudgeClient
     evaluators: Mapping[str, Evaluator]
     policy: JudgePolicy
-    price: JudgePrice
+    price: Callable[[], JudgePrice]
+    periods: Callable[[str, str], list[Price]]
     concurrency: int
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A claimed task, with the request that judges it."""
+    """A claimed task, with the request that judges it, and what its tokens cost."""
 
     task: Task
     attempt: Attempt
@@ -56,6 +60,7 @@ class Ready:
     case: Case
     messages: list[dict[str, str]]
     max_tokens: int
+    price: JudgePrice
 
 
 class Claims:
@@ -116,6 +121,7 @@ class Claims:
         if not tasks:
             return []
         material = load_material(self._parts.store, project, tasks)
+        price = self._parts.price()
         ready, skipped = [], []
         for task in tasks:
             evaluator = self._parts.evaluators[task.evaluator_version]
@@ -124,12 +130,14 @@ class Claims:
             if reason:
                 skipped.append(replace(task, state="skipped", reason=reason))
             else:
-                ready.append(self._request(task, evaluator, case, now))
+                ready.append(self._request(task, evaluator, case, price, now))
         queue.save_tasks(self._parts.store, skipped, now)
         self.skipped += len(skipped)
         return ready
 
-    def _request(self, task: Task, evaluator: Evaluator, case: Case, now: datetime) -> Ready:
+    def _request(
+        self, task: Task, evaluator: Evaluator, case: Case, price: JudgePrice, now: datetime
+    ) -> Ready:
         messages = judge_messages(evaluator, case)
         max_tokens = MAX_ANSWER_TOKENS
         if evaluator.per_document:
@@ -144,9 +152,9 @@ class Claims:
             evaluator=task.evaluator,
             claimed_at=None,
             lease_until=now + LEASE,
-            reserved_usd=self._parts.price.most_usd(prompt_bytes, max_tokens),
+            reserved_usd=price.most_usd(prompt_bytes, max_tokens),
         )
-        return Ready(task, attempt, evaluator, case, messages, max_tokens)
+        return Ready(task, attempt, evaluator, case, messages, max_tokens, price)
 
     def _affordable(
         self, project: str, prepared: Sequence[Ready], now: datetime, is_idle: bool

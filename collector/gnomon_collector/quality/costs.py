@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gnomon_schemas.prices import price_periods
+from gnomon_collector.store.price_source import PriceSource
+from gnomon_schemas.price_file import price_at
+
+PROVIDER = "openai"
+"""Of the judge's calls, whatever endpoint answers them: it speaks OpenAI's language."""
 
 # A token of the vocabularies in use covers about four bytes of text, seldom less than two.
 _BYTES_PER_TOKEN_AT_LEAST = 2
@@ -41,20 +45,23 @@ class JudgePrice:
 
 
 def price_of(
-    model: str, input_usd: float | None, output_usd: float | None, now: datetime | None = None
+    model: str,
+    input_usd: float | None,
+    output_usd: float | None,
+    prices: PriceSource,
+    now: datetime | None = None,
 ) -> JudgePrice:
-    """Return the price of a judge: the one from the settings, else that of the price list today.
+    """Return the price of a judge today: the one from the settings, else the price file's, else the list's.
 
     Args:
         input_usd, output_usd: per million tokens, from the settings; None where not set
     """
     if input_usd is not None and output_usd is not None:
         return JudgePrice(input_usd, output_usd)
-    today = now or datetime.now(UTC)
-    valid = [price for price in price_periods("", model) if price.valid_from <= today]
-    if not valid:
+    periods = prices.periods(PROVIDER, model) or prices.periods("", model)
+    price = price_at(periods, now or datetime.now(UTC))
+    if price is None:
         return JudgePrice(input_usd, output_usd)
-    price = valid[-1]
     return JudgePrice(_first(price.input_usd), _first(price.output_usd), _first(price.cache_read_usd))
 
 

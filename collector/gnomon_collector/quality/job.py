@@ -32,7 +32,7 @@ def create_judge_jobs(parts: JobParts) -> Sequence[Job]:
     Raises:
         ConfigError: the policy or a rubric is wrong
     """
-    setup = load_setup(parts.settings)
+    setup = load_setup(parts.settings, parts.prices)
     jobs: list[Job] = [ChecksJob(parts.store, setup.policy)]
     if not setup.is_on:
         _log.info(OFF)

@@ -77,7 +77,7 @@ async def compare(
     """
     evaluator, client = setup.evaluators[EVALUATOR], setup.client()
     gate = asyncio.Semaphore(setup.settings.judge_concurrency)
-    recorder = CallRecorder(store, JUDGE_PROJECT, JUDGE_PROJECT)
+    recorder = CallRecorder(store, JUDGE_PROJECT, JUDGE_PROJECT, setup.prices.periods)
     calls: list[CallRecord] = []
     affordable = await asyncio.to_thread(_reserve, setup, store, project, pairs, now)
     attempts = {one.task_id: one for one in affordable}

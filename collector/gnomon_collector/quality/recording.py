@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -19,11 +19,12 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
+from gnomon_collector.quality.costs import PROVIDER
 from gnomon_collector.store import ingest, rollups
 from gnomon_collector.store.engine import Store
 from gnomon_schemas import attributes as names
 from gnomon_schemas.otlp import encode_envelope
-from gnomon_schemas.prices import price_periods
+from gnomon_schemas.prices import Price
 
 SCOPE = "gnomon.quality"
 _MINUTE_NS = 60 * 10**9
@@ -63,10 +64,14 @@ class CallRecorder:
     Args:
         project: the spans' project.
         service: their service name.
+        periods: asked for the price periods of a provider's model.
     """
 
-    def __init__(self, store: Store, project: str, service: str) -> None:
+    def __init__(
+        self, store: Store, project: str, service: str, periods: Callable[[str, str], list[Price]]
+    ) -> None:
         self._store = store
+        self._periods = periods
         self._project = project
         self._service = service
         self._priced: set[tuple[str, str]] | None = None
@@ -91,7 +96,7 @@ class CallRecorder:
         if self._priced is None:
             self._priced = ingest.priced_models(self._store)
         unpriced = ingest.report_batch(self._store, batch).unpriced
-        new = {pair: price_periods(*pair) for pair in sorted(unpriced - self._priced)}
+        new = {pair: self._periods(*pair) for pair in sorted(unpriced - self._priced)}
         for (provider, model), periods in new.items():
             ingest.price_batch(self._store, batch, provider, model, periods)
         ingest.save_prices(self._store, new)
@@ -113,7 +118,7 @@ def _request(service: str, calls: Sequence[CallRecord]) -> ExportTraceServiceReq
 def _span(call: CallRecord) -> Span:
     attributes: dict[str, str | int] = {
         names.OPERATION_NAME: "chat",
-        names.PROVIDER_NAME: "openai",
+        names.PROVIDER_NAME: PROVIDER,
         names.REQUEST_MODEL: call.model,
         names.RESPONSE_MODEL: call.response_model,
         names.RESPONSE_ID: call.response_id,

@@ -19,6 +19,7 @@ from gnomon_collector.quality.policy import (
 )
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.price_source import PriceSource
 
 if TYPE_CHECKING:
     from gnomon_collector.quality.claims import JudgeParts
@@ -37,12 +38,14 @@ class JudgeSetup:
     Attributes:
         evaluators: by name
         model: of the judge, "" while judging is off
+        prices: asked for the price of the judge's model
     """
 
     settings: Settings
     policy: JudgePolicy
     evaluators: Mapping[str, Evaluator]
     model: str
+    prices: PriceSource
 
     @property
     def is_on(self) -> bool:
@@ -54,7 +57,10 @@ class JudgeSetup:
         """What the judge costs."""
         settings = self.settings
         return price_of(
-            self.model, settings.judge_input_usd_per_million, settings.judge_output_usd_per_million
+            self.model,
+            settings.judge_input_usd_per_million,
+            settings.judge_output_usd_per_million,
+            self.prices,
         )
 
     @property
@@ -88,11 +94,22 @@ class JudgeSetup:
 
         by_version = {self.versions[name]: one for name, one in self.evaluators.items() if one.unit != "pair"}
         concurrency = self.settings.judge_concurrency
-        return JudgeParts(store, self.client(), by_version, self.policy, self.price, concurrency)
+        return JudgeParts(
+            store,
+            self.client(),
+            by_version,
+            self.policy,
+            lambda: self.price,
+            self.prices.periods,
+            concurrency,
+        )
 
 
-def load_setup(settings: Settings) -> JudgeSetup:
+def load_setup(settings: Settings, prices: PriceSource | None = None) -> JudgeSetup:
     """Read the policy, its rubrics, and the evaluators that come with Gnomon.
+
+    Args:
+        prices: those of the server, which it may read anew; None to read the price file of the settings
 
     Raises:
         ConfigError: a file is wrong, or a policy names an evaluator that there is none of
@@ -101,7 +118,8 @@ def load_setup(settings: Settings) -> JudgeSetup:
     policy = load_policy(path)
     evaluators = load_evaluators(rubric_paths(policy, path))
     check_evaluators(policy.policies, evaluators)
-    return JudgeSetup(settings, policy, evaluators, settings.judge_model)
+    prices = prices or PriceSource(settings.price_file)
+    return JudgeSetup(settings, policy, evaluators, settings.judge_model, prices)
 
 
 def policy_path(settings: Settings) -> Path:

@@ -65,7 +65,7 @@ class Worker:
         self._parts = parts
         self._breaker = Breaker()
         self._claims = Claims(parts, uuid.uuid4().hex[:12])
-        self._recorder = CallRecorder(parts.store, JUDGE_PROJECT, JUDGE_PROJECT)
+        self._recorder = CallRecorder(parts.store, JUDGE_PROJECT, JUDGE_PROJECT, parts.periods)
         self._queue: asyncio.Queue[Ready] = asyncio.Queue()
         self._done: list[Done] = []
         self._spans: list[CallRecord] = []
@@ -180,9 +180,7 @@ class Worker:
         )
 
     def _judged(self, ready: Ready, answer: Answer) -> Outcome:
-        cost_usd = self._parts.price.cost_usd(
-            answer.input_tokens, answer.output_tokens, answer.cache_read_tokens
-        )
+        cost_usd = ready.price.cost_usd(answer.input_tokens, answer.output_tokens, answer.cache_read_tokens)
         # An endpoint that reports no tokens costs what was reserved.
         known = cost_usd if answer.input_tokens else None
         try:
