@@ -22,6 +22,7 @@ from gnomon._instrument import Instrumentation, content_switches
 from gnomon._libraries import EXTRAS
 from gnomon._limits import Limits
 from gnomon._openai import OpenAIInstrumentation, Recorder
+from gnomon._openai_fields import Reading
 from gnomon._processor import GnomonSpanProcessor
 from gnomon._retries_clients import ClientRetries
 from gnomon._scrub import find_mask
@@ -121,7 +122,7 @@ def start_client(
 def _own_openai(settings: Settings, provider: TracerProvider, guard: Guard) -> OpenAIInstrumentation:
     tracer = provider.get_tracer("gnomon.openai", version())
     captures = settings.capture_content != "none"
-    return OpenAIInstrumentation(Recorder(tracer, guard, captures, settings.max_value_chars))
+    return OpenAIInstrumentation(Recorder(tracer, guard, Reading(captures, settings.max_value_chars)))
 
 
 def make_transport(settings: Settings) -> Transport:

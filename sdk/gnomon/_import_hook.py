@@ -47,3 +47,15 @@ class ImportWatcher:
 def watch_import(module: str, action: Callable[[], None]) -> None:
     """Run ``action`` after ``module`` is imported for the first time; it must not raise."""
     sys.meta_path.insert(0, ImportWatcher(module, action))
+
+
+def when_imported(module: str, action: Callable[[], None]) -> bool:
+    """Run ``action`` after ``module`` is imported; returns False where that cannot be arranged."""
+    try:
+        # Every OpenTelemetry instrumentor depends on wrapt; the SDK alone does not.
+        from wrapt import register_post_import_hook
+    except ImportError:
+        watch_import(module, action)
+        return True
+    register_post_import_hook(lambda _module: action(), module)
+    return True

@@ -6,13 +6,13 @@ families cover the same libraries; two for one library would count every call tw
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Protocol
 
 from gnomon._guard import Guard
-from gnomon._import_hook import watch_import
+from gnomon._import_hook import when_imported
 from gnomon._libraries import EXTRAS, GENAI_LIBRARIES, library_of
 from gnomon._settings import AUTO
 
@@ -135,7 +135,7 @@ class Instrumentation:
             self._activate_first(library, candidates)
         elif _is_installed(module):
             # Instrumentors import the library they are for, which may take a second: leave that to the host.
-            if _when_imported(module, lambda: self._activate_late(library, candidates)):
+            if when_imported(module, lambda: self._activate_late(library, candidates)):
                 self.waiting.append(f"{self._name(library, candidates)} as soon as it is imported")
             else:
                 self._activate_first(library, candidates)
@@ -164,7 +164,8 @@ class Instrumentation:
 
     def _activate_own(self, own: OwnInstrumentation, library: str, official: Sequence[Candidate]) -> None:
         """Start Gnomon's own; OpenTelemetry's beside it records what Gnomon's does not."""
-        own.prepare()
+        if official:
+            own.prepare()
         for candidate in official:
             with self.guard.harmless(f"instrumenting {library}"):
                 self._activate(candidate)
@@ -212,18 +213,6 @@ def _is_installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
-
-
-def _when_imported(module: str, action: Callable[[], None]) -> bool:
-    """Run ``action`` after ``module`` is imported; returns False where that cannot be arranged."""
-    try:
-        # Every OpenTelemetry instrumentor depends on wrapt; the SDK alone does not.
-        from wrapt import register_post_import_hook
-    except ImportError:
-        watch_import(module, action)
-        return True
-    register_post_import_hook(lambda _module: action(), module)
-    return True
 
 
 def content_switches(capture_content: str, environ: Mapping[str, str]) -> dict[str, str]:

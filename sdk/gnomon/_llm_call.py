@@ -5,7 +5,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import Any, Final, TypeVar
 
 from gnomon import _values
-from gnomon._openai_fields import dumped, input_content, output_message
+from gnomon._openai_content import dumped, output_message
+from gnomon._openai_fields import input_content
 from gnomon._plain_messages import written
 from gnomon._runtime import runtime
 from gnomon._span import SpanHandle

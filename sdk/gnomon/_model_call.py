@@ -18,6 +18,8 @@ from gnomon._scope import Scope
 from gnomon_schemas import attributes as names
 
 _MAX_MESSAGE_CHARS: Final = 4_096
+ERROR_MESSAGE: Final = "error.message"
+"""Attribute of an answer that says itself that it failed; it becomes the span's status."""
 
 
 class ModelCall:
@@ -81,7 +83,7 @@ class ModelCall:
         if type(status) is int:
             self.attributes["http.response.status_code"] = status
         message = _values.clip(_values.safe_str(error), _MAX_MESSAGE_CHARS)
-        self.span.set_status(Status(StatusCode.ERROR, message))
+        self._set_error(message)
 
     def end(self) -> None:
         """Set what is known and end the span; a second time does nothing."""
@@ -90,6 +92,8 @@ class ModelCall:
         self._ended = True
         if self._first_s is not None:
             self._add_speed(self._first_s)
+        if (said := self.attributes.pop(ERROR_MESSAGE, None)) is not None:
+            self._set_error(said)
         # After a fork the parent sends it; the child's copy would be a second span of the same id.
         if getpid() == self._pid:
             if type(self.span) is CallSpan:
@@ -97,6 +101,9 @@ class ModelCall:
             else:
                 self.span.set_attributes(written(self.attributes))
             self.span.end()
+
+    def _set_error(self, message: str) -> None:
+        self.span.set_status(Status(StatusCode.ERROR, message))
 
     def _add_speed(self, first_s: float) -> None:
         self.attributes[names.TIME_TO_FIRST_CHUNK_S] = first_s - self._started_s

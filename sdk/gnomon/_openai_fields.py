@@ -5,11 +5,23 @@ Attribute names and the shape of messages: OpenTelemetry semantic conventions fo
 are looked at and never trusted.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as field_of
 from typing import Any, Final
 
 from gnomon import _values
+from gnomon._conversations import Conversations
+from gnomon._openai_content import (
+    content_parts,
+    dumped,
+    field,
+    finish_reason_of,
+    input_message,
+    output_message,
+    tool_calls,
+    tool_definition,
+)
 from gnomon._plain_messages import Message, PlainMessages
 from gnomon_schemas import attributes as names
 
@@ -19,6 +31,7 @@ _SCALARS: Final = {
     "top_p": "gen_ai.request.top_p",
     "max_tokens": "gen_ai.request.max_tokens",
     "max_completion_tokens": "gen_ai.request.max_tokens",
+    "max_output_tokens": "gen_ai.request.max_tokens",
     "presence_penalty": "gen_ai.request.presence_penalty",
     "frequency_penalty": "gen_ai.request.frequency_penalty",
     "seed": "gen_ai.request.seed",
@@ -33,33 +46,80 @@ _SAID: Final = (
     ("service_tier", "openai.response.service_tier"),
     ("system_fingerprint", "openai.response.system_fingerprint"),
 )
-_TOKENS: Final = (("prompt_tokens", names.INPUT_TOKENS), ("completion_tokens", names.OUTPUT_TOKENS))
+# Chat completions and embeddings say prompt and completion, responses and images input and output.
+_TOKENS: Final = (
+    ("prompt_tokens", names.INPUT_TOKENS),
+    ("completion_tokens", names.OUTPUT_TOKENS),
+    ("input_tokens", names.INPUT_TOKENS),
+    ("output_tokens", names.OUTPUT_TOKENS),
+)
+_INPUT_DETAILS: Final = (
+    ("cached_tokens", names.CACHE_READ_TOKENS),
+    ("cache_write_tokens", names.CACHE_WRITE_TOKENS),
+    ("audio_tokens", "gen_ai.usage.audio.input_tokens"),
+)
+_OUTPUT_DETAILS: Final = (
+    ("reasoning_tokens", names.REASONING_TOKENS),
+    ("audio_tokens", "gen_ai.usage.audio.output_tokens"),
+)
 _TOKEN_DETAILS: Final = (
-    (
-        "prompt_tokens_details",
-        (
-            ("cached_tokens", names.CACHE_READ_TOKENS),
-            ("cache_write_tokens", names.CACHE_WRITE_TOKENS),
-            ("audio_tokens", "gen_ai.usage.audio.input_tokens"),
-        ),
-    ),
-    (
-        "completion_tokens_details",
-        (
-            ("reasoning_tokens", names.REASONING_TOKENS),
-            ("audio_tokens", "gen_ai.usage.audio.output_tokens"),
-        ),
-    ),
+    ("prompt_tokens_details", _INPUT_DETAILS),
+    ("completion_tokens_details", _OUTPUT_DETAILS),
+    ("input_tokens_details", _INPUT_DETAILS),
+    ("output_tokens_details", _OUTPUT_DETAILS),
 )
 _SCALAR_TYPES: Final = (int, float, str, bool)
-_TEXT_PARTS: Final = ("text", "input_text", "output_text")
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_MAX_MEDIA_CHARS: Final = 2_048
-"""Longer references, such as images inside of ``data:`` URLs, are described instead of recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How requests and answers are read.
+
+    Attributes:
+        content: whether messages, inputs and outputs are recorded.
+        max_chars: how much of one value is kept.
+        conversations: the conversation each response of late belongs to.
+    """
+
+    content: bool
+    max_chars: int
+    conversations: Conversations = field_of(default_factory=Conversations)
+
+
+def chat_request(kwargs: Mapping[str, Any], reading: Reading) -> Attributes:
+    """Return what the request of a chat completion says."""
+    attributes = request_attributes(kwargs, "chat")
+    if reading.content:
+        attributes.update(input_content(kwargs, reading.max_chars))
+    return attributes
+
+
+def chat_answer(answer: Any, kwargs: Mapping[str, Any], reading: Reading) -> Attributes:
+    """Return what a chat completion says."""
+    attributes = chat_attributes(answer)
+    choices = answer.choices
+    if choices:
+        attributes[names.FINISH_REASONS] = finish_reasons(choices)
+        if reading.content:
+            attributes[names.OUTPUT_MESSAGES] = output_messages(choices, reading.max_chars)
+    return attributes
+
+
+def embeddings_request(kwargs: Mapping[str, Any], reading: Reading) -> Attributes:
+    """Return what a request for embeddings says; a list of texts is not recorded."""
+    attributes = request_attributes(kwargs, "embeddings")
+    if reading.content and isinstance(text := kwargs.get("input"), str):
+        attributes[names.INPUT] = text[: reading.max_chars]
+    return attributes
+
+
+def embeddings_answer(answer: Any, kwargs: Mapping[str, Any], reading: Reading) -> Attributes:
+    """Return what an answer with embeddings says besides the vectors."""
+    return chat_attributes(answer)
 
 
 def request_attributes(kwargs: Mapping[str, Any], operation: str) -> Attributes:
-    """Return what a request says besides its content; ``operation`` is ``chat`` or ``embeddings``."""
+    """Return what a request says besides its content; ``operation`` as in the GenAI conventions."""
     attributes: Attributes = {
         names.OPERATION_NAME: operation,
         names.PROVIDER_NAME: "openai",
@@ -100,11 +160,11 @@ def input_content(kwargs: Mapping[str, Any], max_chars: int) -> Attributes:
     # An iterator is left alone: reading it would take the messages away from the request.
     if type(messages) is list or (isinstance(messages, Sequence) and not isinstance(messages, str)):
         content[names.INPUT_MESSAGES] = _plain_input(messages, max_chars) or dumped(
-            [_input_message(message) for message in messages], max_chars
+            [input_message(message) for message in messages], max_chars
         )
     tools = kwargs.get("tools")
     if isinstance(tools, list | tuple) and tools:
-        definitions = [definition for tool in tools if (definition := _tool(tool)) is not None]
+        definitions = [definition for tool in tools if (definition := tool_definition(tool)) is not None]
         content["gen_ai.tool.definitions"] = dumped(definitions, max_chars)
     return content
 
@@ -119,10 +179,11 @@ def _plain_input(messages: Sequence[Any], max_chars: int) -> PlainMessages | Non
         if type(role) is not str or type(text) is not str or role == "tool":
             return None
         plain.append((role, text, None))
-    return _within(plain, max_chars)
+    return plain_within(plain, max_chars)
 
 
-def _within(messages: Sequence[Message], max_chars: int) -> PlainMessages | None:
+def plain_within(messages: Sequence[Message], max_chars: int) -> PlainMessages | None:
+    """Return messages as they are; None when they are too long, and have to be cut."""
     plain = PlainMessages(messages)
     return plain if plain.chars <= max_chars else None
 
@@ -195,8 +256,8 @@ def _plain_output(messages: Iterable[tuple[Mapping[str, Any], Any]], max_chars: 
             return None
         if get("tool_calls") or get("refusal") or get("reasoning_content") or get("reasoning"):
             return None
-        plain.append((role, text, _finish_reason(reason)))
-    return _within(plain, max_chars)
+        plain.append((role, text, finish_reason_of(reason)))
+    return plain_within(plain, max_chars)
 
 
 def _output_parts(said: Mapping[str, Any]) -> list[Attributes]:
@@ -205,140 +266,16 @@ def _output_parts(said: Mapping[str, Any]) -> list[Attributes]:
     parts: list[Attributes] = (
         [{"type": "reasoning", "content": reasoning}] if isinstance(reasoning, str) else []
     )
-    parts += _tool_calls(said.get("tool_calls")) + _parts(said.get("content"))
+    parts += tool_calls(said.get("tool_calls")) + content_parts(said.get("content"))
     if isinstance(refusal := said.get("refusal"), str):
         parts.append({"type": "text", "content": refusal})
     return parts
 
 
-def output_message(parts: list[Attributes], finish_reason: object, role: str = "assistant") -> Attributes:
-    """Return one message of an answer."""
-    return {"role": role, "parts": parts, "finish_reason": _finish_reason(finish_reason)}
-
-
-def _finish_reason(reason: Any) -> Any:
-    return "tool_call" if reason in ("tool_calls", "function_call") else reason or "error"
-
-
-def tool_call(call_id: object, name: object, arguments: object) -> Attributes:
-    """Return a part that asks for a tool; arguments are read as JSON where they are."""
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments)
-        except ValueError:
-            pass
-    return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
-
-
-def dumped(messages: list[Any], max_chars: int) -> str:
-    """Dump messages as JSON of about ``max_chars`` at most: the texts in it are cut, not the JSON."""
-    try:
-        text = _ENCODER.encode(messages)
-    except (TypeError, ValueError, RecursionError):
-        return _values.to_text(messages, max_chars)
-    if len(text) <= max_chars:
-        return text
-    texts = sum(len(message.get("parts", ())) for message in messages if isinstance(message, dict))
-    return _values.to_text(_cut(messages, max_chars // (texts + 1)), max_chars)
-
-
-def _cut(value: Any, max_chars: int) -> Any:
-    if isinstance(value, str):
-        return _values.clip(value, max_chars)
-    if isinstance(value, dict):
-        return {key: _cut(item, max_chars) for key, item in value.items()}
-    return [_cut(item, max_chars) for item in value] if isinstance(value, list) else value
-
-
-def _input_message(message: Any) -> Attributes:
-    role, content = _get(message, "role"), _get(message, "content")
-    if role == "tool":
-        response = content if isinstance(content, str) else _text_of(content)
-        part = {"type": "tool_call_response", "id": _get(message, "tool_call_id"), "response": response}
-        return {"role": role, "parts": [part]}
-    parts = [{"type": "text", "content": content}] if type(content) is str else _parts(content)
-    if role == "assistant" and (calls := _get(message, "tool_calls")):
-        parts = _tool_calls(calls) + parts
-    shown: Attributes = {"role": role, "parts": parts}
-    if type(name := _get(message, "name")) is str:
-        shown["name"] = name
-    return shown
-
-
-def _parts(content: Any) -> list[Attributes]:
-    if isinstance(content, str):
-        return [{"type": "text", "content": content}]
-    if not isinstance(content, list | tuple):
-        return []
-    return [part for item in content if (part := _part(item)) is not None]
-
-
-def _part(item: Any) -> Attributes | None:
-    if isinstance(item, str):
-        return {"type": "text", "content": item}
-    kind = _get(item, "type")
-    if kind in _TEXT_PARTS or kind == "refusal":
-        return {"type": "text", "content": _get(item, "refusal" if kind == "refusal" else "text")}
-    if kind in ("image_url", "input_image"):
-        url = _get(item, "image_url")
-        return _reference("image", url if isinstance(url, str) else _get(url, "url"))
-    if kind == "input_audio":
-        audio = _get(item, "input_audio")
-        return _reference("audio", _get(audio, "data"), _get(audio, "format"))
-    if kind in ("file", "input_file"):
-        file = _get(item, "file") or item
-        return _reference(
-            "document", _get(file, "file_id") or _get(file, "file_data"), _get(file, "filename")
-        )
-    return None
-
-
-def _reference(modality: str, uri: Any, note: Any = None) -> Attributes:
-    if not isinstance(uri, str) or len(uri) > _MAX_MEDIA_CHARS or uri.startswith("data:"):
-        head = uri.partition(",")[0] if isinstance(uri, str) and uri.startswith("data:") else str(note or "")
-        uri = f"<{head} {len(uri) if isinstance(uri, str) else 0} characters>"
-    return {"type": "uri", "modality": modality, "uri": uri}
-
-
-def _tool_calls(calls: Any) -> list[Attributes]:
-    parts = []
-    for call in calls if isinstance(calls, list | tuple) else ():
-        function = _get(call, "function") or _get(call, "custom")
-        arguments = _get(function, "arguments")
-        parts.append(
-            tool_call(
-                _get(call, "id"),
-                _get(function, "name"),
-                _get(function, "input") if arguments is None else arguments,
-            )
-        )
-    return parts
-
-
-def _tool(tool: Any) -> Attributes | None:
-    function = _get(tool, "function")
-    if function is None:
-        return None
-    return {
-        "type": "function",
-        "name": _get(function, "name"),
-        "description": _get(function, "description"),
-        "parameters": _get(function, "parameters"),
-    }
-
-
-def _text_of(content: Any) -> str:
-    return "".join(str(part.get("content", "")) for part in _parts(content))
-
-
 def _output_type(response_format: Any) -> str | None:
     if isinstance(response_format, type):
         return "json"
-    kind = response_format if isinstance(response_format, str) else _get(response_format, "type")
+    kind = response_format if isinstance(response_format, str) else field(response_format, "type")
     if not isinstance(kind, str):
         return None
     return "json" if kind.startswith("json") else kind
-
-
-def _get(thing: Any, key: str) -> Any:
-    return thing.get(key) if isinstance(thing, Mapping) else getattr(thing, key, None)

@@ -1,4 +1,4 @@
-"""A streamed chat completion, watched on its way: every chunk goes on at once, unchanged.
+"""A streamed answer, watched on its way: every chunk goes on at once, unchanged.
 
 The client's own stream object is kept, so that the host's ``isinstance``, ``close`` and ``with`` work as
 ever; only the iterator inside of it is replaced.
@@ -7,9 +7,10 @@ ever; only the iterator inside of it is replaced.
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, Final
 
-from gnomon import _openai_fields as fields
 from gnomon._guard import Guard
 from gnomon._model_call import ModelCall
+from gnomon._openai_content import dumped, output_message, tool_call
+from gnomon._openai_fields import Reading, chat_attributes, fields_of
 from gnomon_schemas import attributes as names
 
 _MAX_TOOL_CALLS: Final = 128
@@ -17,17 +18,17 @@ _TEXTS: Final = ("content", "refusal", "reasoning_content", "reasoning")
 
 
 class StreamRecord:
-    """What has streamed so far: texts, tool calls, usage, and why it ended."""
+    """A stream on its way: its speed and how it ended; those below also keep what it says."""
 
-    def __init__(self, call: ModelCall, guard: Guard, max_chars: int, captures: bool) -> None:
+    def __init__(self, call: ModelCall, guard: Guard, reading: Reading) -> None:
         self._call = call
         self._guard = guard
-        self._max_chars = max_chars
-        self._captures = captures
+        self._reading = reading
         self._texts: dict[tuple[int, str], list[str]] = {}
-        self._tools: dict[tuple[int, int], list[Any]] = {}
         self._reasons: dict[int, str] = {}
+        self._tools: dict[Any, Any] = {}
         self._chars = 0
+        self._complete = False
         self._ended = False
 
     def add(self, chunk: Any) -> None:
@@ -52,32 +53,43 @@ class StreamRecord:
             self._call.end()
 
     def _add(self, chunk: Any) -> None:
+        self._call.token()
+
+    def _finish(self) -> None:
+        """Add what was said to the call's attributes."""
+
+    def _keep(self, key: tuple[int, str], text: str) -> None:
+        if self._reading.content and self._chars <= self._reading.max_chars:
+            self._chars += len(text)
+            self._texts.setdefault(key, []).append(text)
+
+
+class ChatStream(StreamRecord):
+    """What a streamed chat completion has said so far: texts, tool calls, usage, and why it ended."""
+
+    def _add(self, chunk: Any) -> None:
         attributes = self._call.attributes
         if not attributes or chunk.usage is not None:
-            attributes.update(fields.chat_attributes(chunk))
+            attributes.update(chat_attributes(chunk))
         for choice in chunk.choices or ():
             if choice.finish_reason:
                 self._reasons[choice.index] = choice.finish_reason
             if choice.delta is not None:
-                self._add_delta(choice.index, fields.fields_of(choice.delta))
+                self._add_delta(choice.index, fields_of(choice.delta))
 
     def _add_delta(self, index: int, delta: Mapping[str, Any]) -> None:
         for kind in _TEXTS:
             text = delta.get(kind)
             if text and isinstance(text, str):
                 self._call.token()
-                self._keep(index, kind, text)
+                self._keep((index, kind), text)
         for piece in delta.get("tool_calls") or ():
             self._call.token()
             self._keep_tool(index, piece)
 
-    def _keep(self, index: int, kind: str, text: str) -> None:
-        if self._captures and self._chars <= self._max_chars:
-            self._chars += len(text)
-            self._texts.setdefault((index, kind), []).append(text)
-
     def _keep_tool(self, index: int, piece: Any) -> None:
-        if not self._captures or len(self._tools) >= _MAX_TOOL_CALLS or self._chars > self._max_chars:
+        is_full = len(self._tools) >= _MAX_TOOL_CALLS or self._chars > self._reading.max_chars
+        if is_full or not self._reading.content:
             return
         known = self._tools.setdefault((index, piece.index), [None, None, []])
         known[0] = known[0] or piece.id
@@ -91,9 +103,9 @@ class StreamRecord:
         if self._reasons:
             attributes[names.FINISH_REASONS] = tuple([reason for _, reason in sorted(self._reasons.items())])
         indexes = sorted({index for index, _ in self._texts} | {index for index, _ in self._tools})
-        if self._captures and indexes:
+        if self._reading.content and indexes:
             messages = [self._message(index) for index in indexes]
-            attributes[names.OUTPUT_MESSAGES] = fields.dumped(messages, self._max_chars)
+            attributes[names.OUTPUT_MESSAGES] = dumped(messages, self._reading.max_chars)
 
     def _message(self, index: int) -> dict[str, Any]:
         parts = [
@@ -102,11 +114,11 @@ class StreamRecord:
             if at == index
         ]
         parts += [
-            fields.tool_call(call_id, name, "".join(pieces))
+            tool_call(call_id, name, "".join(pieces))
             for (at, _), (call_id, name, pieces) in self._tools.items()
             if at == index
         ]
-        return fields.output_message(parts, self._reasons.get(index))
+        return output_message(parts, self._reasons.get(index))
 
 
 def watch(stream: Any, record: StreamRecord) -> bool:

@@ -15,7 +15,8 @@ from typing import Any, Final
 from opentelemetry import trace
 
 from gnomon._guard import Guard
-from gnomon._instrument import _is_installed, _when_imported
+from gnomon._import_hook import when_imported
+from gnomon._instrument import _is_installed
 from gnomon._retries import begin_retry
 from gnomon._span import SpanHandle
 from gnomon_schemas import attributes as names
@@ -41,7 +42,7 @@ class ClientRetries:
                 if name in sys.modules:
                     self._watch(name)
                 elif _is_installed(name):
-                    _when_imported(name, functools.partial(self._watch_late, name))
+                    when_imported(name, functools.partial(self._watch_late, name))
 
     def stop(self) -> None:
         """Put everything back."""

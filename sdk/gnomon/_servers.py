@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from gnomon._guard import Guard
-from gnomon._instrument import _when_imported
+from gnomon._import_hook import when_imported
 
 _MODULE: Final = "uvicorn.server"
 
@@ -25,7 +25,7 @@ class UvicornExit:
         if _MODULE in sys.modules:
             self._hook()
         else:
-            _when_imported(_MODULE, self._hook)
+            when_imported(_MODULE, self._hook)
 
     def stop(self) -> None:
         """Take the hook out again."""

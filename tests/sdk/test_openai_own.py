@@ -23,7 +23,8 @@ from gnomon import _openai_fields as fields
 from gnomon import testing
 from gnomon._guard import Guard
 from gnomon._model_call import ModelCall
-from gnomon._openai_stream import StreamRecord
+from gnomon._openai_fields import Reading
+from gnomon._openai_stream import ChatStream
 
 MODEL = "gpt-4o-mini"
 MESSAGES: Any = [{"role": "user", "content": "Where is order A-10442?"}]
@@ -247,7 +248,7 @@ class SilentTracer:
 
 def test_tool_calls_streamed_in_pieces_are_put_together() -> None:
     call = ModelCall(SilentTracer(), "chat", {})  # type: ignore[arg-type]
-    record = StreamRecord(call, Guard(), 10_000, True)
+    record = ChatStream(call, Guard(), Reading(True, 10_000))
     pieces = [
         {"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"x"'}},
         {"index": 0, "function": {"arguments": ": 1}"}},
@@ -273,7 +274,7 @@ def test_tool_calls_streamed_in_pieces_are_put_together() -> None:
 
 def test_what_a_stream_keeps_is_bounded() -> None:
     call = ModelCall(SilentTracer(), "chat", {})  # type: ignore[arg-type]
-    record = StreamRecord(call, Guard(), 1_000, True)
+    record = ChatStream(call, Guard(), Reading(True, 1_000))
     choice = {"index": 0, "delta": {"content": "y" * 400}, "finish_reason": None}
     chunk = ChatCompletionChunk.model_validate(
         {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
@@ -284,13 +285,13 @@ def test_what_a_stream_keeps_is_bounded() -> None:
     assert len(call.attributes["gen_ai.output.messages"]) < 1_500
 
 
-def test_the_responses_api_is_still_opentelemetrys() -> None:
+def test_what_others_wrapped_around_is_replaced_and_put_back() -> None:
     gnomon.shutdown()
     before = (Responses.create, Completions.create)
     gnomon.init(instrument=["openai"])
-    assert type(Responses.create).__name__ == "BoundFunctionWrapper"
-    assert inspect.isfunction(Completions.create)
-    assert Completions.create is not before[1]
+    for method in (Responses.create, Completions.create):
+        assert inspect.isfunction(method)
+        assert method not in before
     gnomon.shutdown()
     assert (Responses.create, Completions.create) == before
 

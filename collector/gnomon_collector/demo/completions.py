@@ -277,16 +277,17 @@ def _chunk(
 def _deltas(completion: Completion) -> Iterator[dict[str, object]]:
     call = completion.tool_call
     if call is None:
-        for piece in _pieces(completion.text):
+        for piece in pieces(completion.text):
             yield {"content": piece}
         return
     opening = {**call.body(), "index": 0, "function": {"name": call.name, "arguments": ""}}
     yield {"tool_calls": [opening]}
-    for piece in _pieces(call.arguments):
+    for piece in pieces(call.arguments):
         yield {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces(text: str) -> Iterator[str]:
+    """A text in the portions it streams in."""
     words = text.split(" ")
     starts = [*range(0, len(words), _WORDS_PER_CHUNK), len(words)]
     for start, end in pairwise(starts):

@@ -34,6 +34,7 @@ from gnomon_collector.demo.completions import (
 from gnomon_collector.demo.embeddings import DEFAULT_DIMENSIONS, as_base64, embed
 from gnomon_collector.demo.faults import HANG_S, ErrorAnswer, Fault, draw_fault, error_answer, forced_fault
 from gnomon_collector.demo.models import PROFILES, count_tokens, draw_timing, profile_of
+from gnomon_collector.demo.responses import event_bodies, request_of, response_body
 from gnomon_collector.demo.substitution import substituted
 
 _CONTEXT_TOKENS: Final = 128_000
@@ -93,13 +94,38 @@ class Provider:
         if judge.is_judgement(fields):
             completion = reworded(completion, judge.verdict(fields))
         if chat.stream and fault in (None, Fault.MIDSTREAM, Fault.CUT):
+            chunks = [_event(chunk) for chunk in chunk_bodies(completion, include_usage=chat.include_usage)]
             return StreamingResponse(
-                self._streamed(completion, chat.include_usage, fault), media_type="text/event-stream"
+                self._streamed([*chunks, _ENDED], completion, fault), media_type="text/event-stream"
             )
         if fault is not None:
             return await self._failed(fault)
         await self._wait(completion.timing.total_s)
         return _answered(completion_body(completion), answer_id)
+
+    async def responses(self, request: Request) -> Response:
+        """`POST /v1/responses`."""
+        body = await request.body()
+        answer_id, rng = self._draws.next_for(body)
+        try:
+            fields = _json_object(body)
+            chat = request_of(fields)
+        except InvalidRequestError as error:
+            return _error_response(_invalid(error))
+        fault = _chat_fault(chat, request) or draw_fault(rng, self._error_rate)
+        completion = complete(chat, answer_id=answer_id, created_s=int(time.time()), rng=rng)
+        if chat.stream and fault in (None, Fault.MIDSTREAM, Fault.CUT):
+            events = [
+                f"event: {event['type']}\n".encode() + _event(event)
+                for event in event_bodies(completion, fields)
+            ]
+            return StreamingResponse(
+                self._streamed(events, completion, fault), media_type="text/event-stream"
+            )
+        if fault is not None:
+            return await self._failed(fault)
+        await self._wait(completion.timing.total_s)
+        return _answered(response_body(completion, fields), answer_id)
 
     async def embeddings(self, request: Request) -> Response:
         """`POST /v1/embeddings`."""
@@ -133,24 +159,22 @@ class Provider:
         return _error_response(error_answer(fault, retry_after_ms))
 
     async def _streamed(
-        self, completion: Completion, include_usage: bool, fault: Fault | None
+        self, chunks: Sequence[bytes], completion: Completion, fault: Fault | None
     ) -> AsyncIterator[bytes]:
-        chunks = list(chunk_bodies(completion, include_usage=include_usage))
         writing_s = completion.timing.total_s - completion.timing.first_token_s
         await self._wait(completion.timing.first_token_s)
         for index, chunk in enumerate(chunks):
             if fault is not None and index == _CHUNKS_BEFORE_FAULT:
                 yield _broken(fault)
                 return
-            yield _event(chunk)
+            yield chunk
             await self._wait(writing_s / len(chunks))
-        yield _ENDED
 
 
 def make_provider_app(
     *, seed: int, latency_scale: float = 1.0, error_rate: float = 0.03, substitutes: bool = False
 ) -> Starlette:
-    """The provider as an ASGI app: `/v1/chat/completions`, `/v1/embeddings`, `/v1/models`.
+    """The provider as an ASGI app: `/v1/chat/completions`, `/v1/responses`, `/v1/embeddings`, `/v1/models`.
 
     Args:
         seed: same seed and same requests give the same answers, times and faults.
@@ -167,6 +191,7 @@ def make_provider_app(
     return Starlette(
         routes=[
             Route("/v1/chat/completions", provider.chat, methods=["POST"]),
+            Route("/v1/responses", provider.responses, methods=["POST"]),
             Route("/v1/embeddings", provider.embeddings, methods=["POST"]),
             Route("/v1/models", provider.models, methods=["GET"]),
         ]
@@ -216,7 +241,7 @@ def _chat_fault(chat: ChatRequest, request: Request) -> Fault | None:
 def _broken(fault: Fault) -> bytes:
     if fault is Fault.CUT:
         raise ConnectionCutError
-    return _event(error_answer(Fault.SERVER_ERROR, 0).body())
+    return b"event: error\n" + _event(error_answer(Fault.SERVER_ERROR, 0).body())
 
 
 def _event(body: dict[str, object]) -> bytes:
