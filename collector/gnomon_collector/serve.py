@@ -28,6 +28,7 @@ from fastapi import FastAPI
 from gnomon_collector.admin import AdminParts, InboxStatus, admin_router
 from gnomon_collector.api.router import ApiParts, reading_router
 from gnomon_collector.errors import ConfigError
+from gnomon_collector.identity import provider_of
 from gnomon_collector.ingest.allow import AllowBook, add_allow_route
 from gnomon_collector.ingest.app import IngestParts, add_ingest_routes
 from gnomon_collector.ingest.authorize import Authorize, authorize_all, authorize_by_key
@@ -92,6 +93,7 @@ def run(settings: Settings, parts: Sequence[str]) -> None:
 
 
 def _check(settings: Settings) -> None:
+    provider_of(settings)
     if settings.auth == "off" and not _is_loopback(settings.host):
         raise ConfigError(
             f"auth = off lets everybody in, so it works on loopback only, not on {settings.host}."
@@ -268,6 +270,7 @@ def _dashboard_app(settings: Settings, store: Store, http_url: str, operate: Cal
         secure_cookies=settings.secure_cookies,
         currency=Currency(settings.currency, settings.currency_per_usd),
         operate=operate,
+        provider=provider_of(settings),
     )
 
 

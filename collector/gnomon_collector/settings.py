@@ -65,6 +65,33 @@ class Settings(BaseSettings):
     secure_cookies: bool = Field(
         False, description="Send the login cookie over TLS only; for a dashboard behind a TLS proxy."
     )
+    oidc_issuer: str = Field(
+        "",
+        description="Identity provider that people may log in to the dashboard with"
+        " (https://accounts.google.com); empty: passwords alone.",
+    )
+    oidc_client_id: str = Field("", description="What the provider knows Gnomon by.")
+    oidc_client_secret: str = Field(
+        "", repr=False, description="Secret of that client; empty for a public one."
+    )
+    oidc_scopes: str = Field("openid email profile", description="What the provider is asked for.")
+    oidc_label: str = Field("single sign-on", description="What the login page calls the provider.")
+    oidc_username_claim: str = Field("email", description="The claim that people are named by.")
+    oidc_email_domains: str = Field(
+        "",
+        description="Only verified addresses of these domains come in, separated by commas; empty for all.",
+    )
+    oidc_role_claim: str = Field(
+        "", description="Claim with groups or roles; dots lead inside (realm_access.roles)."
+    )
+    oidc_roles: str = Field(
+        "",
+        description="What these are worth here: VALUE=ROLE or VALUE=ROLE@PROJECT, separated by commas"
+        " (ops=admin,shop-team=editor@shop); empty: roles are given in Gnomon.",
+    )
+    oidc_default_role: Literal["none", "viewer", "editor", "admin"] = Field(
+        "none", description="Role on all projects of who has no other at the first login."
+    )
     feedback_origins: str = Field(
         "",
         description="Web pages that may send feedback with a publishable key, separated by commas"

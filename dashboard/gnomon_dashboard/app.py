@@ -1,5 +1,6 @@
 """`create_dashboard`: the dashboard as an ASGI application."""
 
+import importlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import JSONResponse, Response
 
+from gnomon_collector.identity import Provider
 from gnomon_collector.store import sessions, users
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.sessions import SESSION_S
@@ -83,6 +85,7 @@ def create_dashboard(
     secure_cookies: bool = False,
     currency: Currency | None = None,
     operate: settings_writes.Operate | None = None,
+    provider: Provider | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> FastAPI:
     """Return the dashboard, an ASGI application of its own: it must not share an app or a port with an API.
@@ -95,6 +98,7 @@ def create_dashboard(
         secure_cookies: True where the dashboard is reached over TLS.
         currency: what amounts are shown in; US dollars unless given.
         operate: runs an operation of the collector, for the page Settings; None leaves it read-only.
+        provider: identity provider that people may log in with; None for passwords alone.
         now: the clock, in UTC.
 
     Raises:
@@ -121,7 +125,9 @@ def create_dashboard(
     review_routes.add_routes(server, context)
     settings_writes.add_routes(server, store, operate)
     panel_routes.add_routes(server, context, [panel for page in PAGES for panel in page.panels])
-    auth.add_routes(server, checked, auth.LoginThrottle())
+    auth.add_routes(server, checked, auth.LoginThrottle(), provider.label if provider else "")
+    if provider is not None:
+        importlib.import_module("gnomon_dashboard.oidc").add_routes(server, store, checked, provider)
     server.add_exception_handler(rights.NotAllowed, _refused)
     dash = _dash(server, context, auth_required)
     server.add_middleware(ShownCurrency, currency=currency or Currency())

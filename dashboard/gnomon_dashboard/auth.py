@@ -27,7 +27,8 @@ from gnomon_dashboard.paths import is_page
 SESSION_COOKIE: Final = "gnomon_session"
 _TOKEN: Final = "session"
 _PUBLIC_PREFIXES: Final = ("/assets/",)
-PUBLIC: Final = ("/login",)
+OIDC_LOGIN: Final = "/oidc/login"
+PUBLIC: Final = ("/login", OIDC_LOGIN, "/oidc/callback")
 """Paths that are open to everybody."""
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -256,14 +257,18 @@ def safe_next(target: str) -> str:
     return target if is_path and not any(ord(letter) < 32 for letter in target) else "/"
 
 
-def add_routes(app: FastAPI, sessions: Sessions, throttle: LoginThrottle) -> None:
-    """Add ``GET /login``, ``POST /login`` and ``POST /logout``."""
+def add_routes(app: FastAPI, sessions: Sessions, throttle: LoginThrottle, other: str = "") -> None:
+    """Add ``GET /login``, ``POST /login`` and ``POST /logout``.
+
+    Args:
+        other: name of the identity provider that people may log in with instead; "" for none.
+    """
 
     @app.get("/login", include_in_schema=False)
     async def show_login(request: Request, next: str = "/") -> Response:
         if await sessions.person(request.session):
             return RedirectResponse(safe_next(next), status_code=303)
-        return HTMLResponse(login_page(safe_next(next)))
+        return HTMLResponse(login_page(safe_next(next), other=other))
 
     @app.post("/login", include_in_schema=False)
     async def log_in(
@@ -276,13 +281,13 @@ def add_routes(app: FastAPI, sessions: Sessions, throttle: LoginThrottle) -> Non
         wait_s = throttle.wait_s(*keys)
         if wait_s > 0:
             message = f"Too many failed attempts. Try again in {int(wait_s) + 1} s."
-            page = login_page(safe_next(next), message, username)
+            page = login_page(safe_next(next), message, username, other)
             return HTMLResponse(page, status_code=429, headers={"Retry-After": str(int(wait_s) + 1)})
         user = await asyncio.to_thread(sessions.accounts.verify, username, password)
         if user is None:
             throttle.failed(*keys)
             return HTMLResponse(
-                login_page(safe_next(next), "Wrong user name or password.", username), status_code=401
+                login_page(safe_next(next), "Wrong user name or password.", username, other), status_code=401
             )
         throttle.succeeded(*keys)
         await sessions.begin(request.session, user)
@@ -294,10 +299,14 @@ def add_routes(app: FastAPI, sessions: Sessions, throttle: LoginThrottle) -> Non
         return RedirectResponse("/login", status_code=303)
 
 
-def login_page(next_path: str, message: str = "", username: str = "") -> str:
-    """Return the login page's HTML; every value is escaped."""
+def login_page(next_path: str, message: str = "", username: str = "", other: str = "") -> str:
+    """Return the login page's HTML; every value is escaped. `other` names an identity provider."""
+    link = (
+        f'<a class="login-other" href="{OIDC_LOGIN}?next={quote(next_path)}">Log in with {escape(other)}</a>'
+    )
     shown = f'<p class="login-error" role="alert">{escape(message)}</p>' if message else ""
-    return _filled("login.html", message=shown, next=escape(next_path), username=escape(username))
+    slots = {"message": shown, "next": escape(next_path), "username": escape(username)}
+    return _filled("login.html", **slots, other=link if other else "")
 
 
 def _filled(template: str, **slots: str) -> str:

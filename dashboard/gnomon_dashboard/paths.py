@@ -13,6 +13,7 @@ _NO_PAGES: Final = (
     "/assets/",
     "/login",
     "/logout",
+    "/oidc/",
 )
 
 
