@@ -200,3 +200,32 @@ def test_ten_thousand_spans_scroll(page: Page, open_address: str, shop: Store) -
     # only the rows in view are in the page
     assert page.locator(".wf-row").count() < 120
     assert took_ms < 250
+
+
+def test_a_list_goes_on_sorts_and_is_whole_as_csv(page: Page, open_address: str) -> None:  # noqa: F811
+    visit(page, open_address, "/sessions", range="7d")
+    rows = page.locator("#sessions-list tbody tr")
+    assert rows.count() == 80
+    first = rows.first.inner_text()
+    page.get_by_role("link", name="Next →").click()
+    page.wait_for_url("**page=2**")
+    until(page, f"!document.querySelector('#sessions-list').innerText.includes({first.split()[0]!r})")
+    page.locator("#sessions-list th").get_by_role("link", name="Cost").click()
+    page.wait_for_url("**order=cost**")
+    assert "page=" not in page.url
+    until(page, "document.querySelector('#sessions-list .sort-mark')?.parentElement.innerText.includes('Cost')")
+    costs = [float(one.strip("$,")) for one in page.locator("#sessions-list td.bar-cell").all_inner_texts()]
+    assert costs == sorted(costs, reverse=True)
+    page.locator("#sessions-list th").get_by_role("link", name="Cost").click()
+    page.wait_for_url("**order=cost.up**")
+    page.locator(".panel-sessions-list .panel-menu summary").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    assert len(download.value.path().read_text().splitlines()) > 161
+
+
+def test_prompts_are_found_by_name(page: Page, open_address: str) -> None:  # noqa: F811
+    visit(page, open_address, "/prompts")
+    page.get_by_label("Find a prompt").fill("no such prompt")
+    page.wait_for_url("**find=no**")
+    page.get_by_text("No call names its prompt").wait_for()

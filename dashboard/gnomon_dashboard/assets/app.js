@@ -13,6 +13,8 @@
   function go(changes, { replace = false } = {}) {
     const before = parameters();
     const after = parameters();
+    // another view begins with its first page
+    if (!("refresh" in changes)) after.delete("page");
     for (const [name, value] of Object.entries(changes)) {
       after.delete(name);
       for (const one of Array.isArray(value) ? value : value ? [value] : []) after.append(name, one);

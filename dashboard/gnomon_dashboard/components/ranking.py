@@ -30,7 +30,7 @@ class Cell:
     value: str = ""
 
 
-def ranking(headers: Sequence[str], rows: Sequence[Sequence[Cell]], *, texts: int = 1) -> Any:
+def ranking(headers: Sequence[Any], rows: Sequence[Sequence[Cell]], *, texts: int = 1) -> Any:
     """Return the table; the first `texts` columns are names, the others numbers."""
     return html.Div(
         html.Table(

@@ -12,12 +12,12 @@ from gnomon_collector.store import datasets
 from gnomon_collector.store.dataset_contents import Content, contents
 from gnomon_collector.store.datasets import Dataset
 from gnomon_collector.store.engine import Store
-from gnomon_dashboard import ids, links, units
+from gnomon_dashboard import links, units
 from gnomon_dashboard.components import example_list
 from gnomon_dashboard.components.attributes import aria, data
 from gnomon_dashboard.components.example_list import ExampleRow
 from gnomon_dashboard.components.icons import icon
-from gnomon_dashboard.components.pager import offset_of, paged
+from gnomon_dashboard.components.pager import find_field, offset_of, paged
 from gnomon_dashboard.components.ranking import Cell, ranking
 from gnomon_dashboard.context import Context, View
 from gnomon_dashboard.pages import panel
@@ -175,21 +175,11 @@ def _list() -> Any:
 
 
 def _single(name: str, view: ViewState) -> Any:
-    find = dmc.TextInput(
-        id=ids.option("find", ""),
-        value=view.option("find"),
-        placeholder="Trace id, or words expected",
-        leftSection=icon("search", 14),
-        size="xs",
-        debounce=400,
-        className="grid-search",
-        **aria(label="Find an example"),
-    )
     head = [
         dcc.Link("Datasets", href=links.to_page("/datasets", view), className="crumb"),
         html.Span("/", className="crumb-rule"),
         html.H1(name),
-        find,
+        find_field(view, "Find an example", "Trace id, or words expected"),
         _downloads(name, view),
         html.Button(
             "Delete", type="button", className="chip-button", **data(action="dataset-delete", dataset=name)

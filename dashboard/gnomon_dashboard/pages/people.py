@@ -3,20 +3,25 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
-import dash_mantine_components as dmc
 from dash import Dash, dcc, html
 
+from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries import people, usage
 from gnomon_collector.store.queries.people import Kind, Order, Person, Turn
 from gnomon_collector.store.queries.usage import Point
-from gnomon_dashboard import charts, ids, links, units
+from gnomon_dashboard import charts, links, units
 from gnomon_dashboard.components import chat, tiles
-from gnomon_dashboard.components.attributes import aria
-from gnomon_dashboard.components.choices import choice
-from gnomon_dashboard.components.icons import icon
+from gnomon_dashboard.components.pager import (
+    PAGE_ROWS,
+    find_field,
+    offset_of,
+    paged,
+    sort_headers,
+    sorting_of,
+)
 from gnomon_dashboard.components.ranking import Cell, ranking
 from gnomon_dashboard.components.tiles import Tile
 from gnomon_dashboard.context import Context, View
@@ -25,12 +30,17 @@ from gnomon_dashboard.pages.entry import Entry
 from gnomon_dashboard.pages.panel import Panel
 from gnomon_dashboard.state import ViewState
 
-ORDERS: Final[dict[str, str]] = {
-    "cost": "Dearest first",
-    "calls": "Most calls first",
-    "errors": "Most errors first",
-    "last": "Latest first",
+_SORTED: Final[dict[str, Order]] = {
+    "Requests": "requests",
+    "Calls": "calls",
+    "Cost": "cost",
+    "Tokens": "tokens",
+    "Errors": "errors",
+    "First": "first",
+    "Last": "last",
 }
+"""Headings that sort a list, beside its first two."""
+_MOST_ROWS_OF_CSV: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +92,43 @@ def value_of(path: str) -> str:
 def draw_list(words: Words) -> Callable[[Sequence[Person], View], Any]:
     """Return what draws the list of users, sessions or companies."""
 
-    def draw(rows: Sequence[Person], view: View) -> Any:
-        most = max((row.cost_usd for row in rows), default=0) or 1
-        return (
-            ranking(_headers(words), [_row(words, row, most, view) for row in rows], texts=2)
-            if rows
-            else None
+    def draw(found: Sequence[Person], view: View) -> Any:
+        rows, pages = paged(view, found)
+        if not rows:
+            return pages
+        most = max(row.cost_usd for row in rows) or 1
+        headers = sort_headers(
+            view, _headers(words), _sorted(words), words.default_order, (words.one, "User")
         )
+        table = ranking(headers, [_row(words, row, most, view) for row in rows], texts=2)
+        return html.Div([table, pages])
 
     return draw
+
+
+def _sorted(words: Words) -> dict[str, str]:
+    second: dict[str, str] = {"User": "user"} if words.kind == "session" else {"Sessions": "sessions"}
+    return {words.one: "name", **second, **_SORTED}
+
+
+def listed(words: Words, *, is_whole: bool = False) -> Callable[[Store, View], list[Person]]:
+    """Return what asks for the page of the list in the URL and one row more, or for the whole list."""
+
+    def ask(store: Store, view: View) -> list[Person]:
+        column, is_up = sorting_of(view, _sorted(words).values(), words.default_order)
+        return people.people(
+            store,
+            view.scope,
+            view.window,
+            words.kind,
+            order=cast(Order, column),
+            ascending=is_up,
+            text=view.state.option("find"),
+            limit=_MOST_ROWS_OF_CSV if is_whole else PAGE_ROWS + 1,
+            offset=0 if is_whole else offset_of(view),
+        )
+
+    return ask
 
 
 def _headers(words: Words) -> list[str]:
@@ -222,25 +260,21 @@ def _line(text: str) -> str:
 
 def list_panels(words: Words) -> tuple[Panel, ...]:
     """Return the panel of the list."""
-    order: Callable[[View], Any] = lambda view: view.state.option("order", words.default_order, ORDERS)  # noqa: E731
     return (
         Panel(
             f"{words.folder}-list",
             words.many,
-            "The first eighty with a call in this time range; find the others by their id. Satisfaction:"
-            " good ratings (0.5 or"
-            " more) among"
-            " the users' ratings, and their number.",
+            "Those with a call in this time range; a heading sorts. Satisfaction: good ratings (0.5 or more)"
+            " among the users' ratings, and their number.",
             "",
-            lambda store, view: people.people(
-                store, view.scope, view.window, words.kind, order=order(view), text=view.state.option("find")
-            ),
+            listed(words),
             draw_list(words),
             kind="content",
             is_wide=True,
             explore="",
             empty=f"No call names a {words.one.lower()} in this time range",
             empty_code=words.send,
+            ask_all=listed(words, is_whole=True),
         ),
     )
 
@@ -311,14 +345,14 @@ def page_panels(words: Words) -> tuple[Panel, ...]:
 
 def entry(words: Words) -> Entry:
     """Return the page of users, sessions or companies."""
-    listed, single = list_panels(words), page_panels(words)
+    many, single = list_panels(words), page_panels(words)
 
     def layout(path: str, view: ViewState) -> Any:
         value = value_of(path)
-        return _single(words, value, single, view) if value else _list(words, listed, view)
+        return _single(words, value, single, view) if value else _list(words, many, view)
 
     def register(app: Dash, context: Context) -> None:
-        panel.register(app, context, (*listed, *single))
+        panel.register(app, context, (*many, *single))
 
     return Entry(
         f"/{words.folder}",
@@ -329,8 +363,8 @@ def entry(words: Words) -> Entry:
         register,
         under=(f"/{words.folder}/",),
         letter=words.letter,
-        layout_key=lambda view: f"{view.project} {view.option('order')}",
-        panels=(*listed, *single),
+        layout_key=lambda view: view.project,
+        panels=(*many, *single),
     )
 
 
@@ -339,17 +373,7 @@ def _list(words: Words, panels: Sequence[Panel], view: ViewState) -> Any:
         html.Div(
             [
                 html.H1(words.many),
-                choice(view, "order", words.default_order, "Order", ORDERS),
-                dmc.TextInput(
-                    id=ids.option("find", ""),
-                    value=view.option("find"),
-                    placeholder=f"Find a {words.one.lower()}",
-                    leftSection=icon("search", 14),
-                    size="xs",
-                    debounce=400,
-                    className="grid-search",
-                    **aria(label=f"Find a {words.one.lower()}"),
-                ),
+                find_field(view, f"Find a {words.one.lower()}"),
             ],
             className="page-bar",
         ),

@@ -1,9 +1,9 @@
 """Prompts: the versions of each one side by side, whether they differ, and what changed in the text."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from dash import Dash, dcc, html
@@ -13,6 +13,14 @@ from gnomon_collector.store.queries import prompts, usage
 from gnomon_collector.store.queries.prompts import Moments, Version
 from gnomon_collector.store.queries.usage import Group, Point
 from gnomon_dashboard import charts, intervals, links, state, units
+from gnomon_dashboard.components.pager import (
+    PAGE_ROWS,
+    find_field,
+    offset_of,
+    paged,
+    sort_headers,
+    sorting_of,
+)
 from gnomon_dashboard.components.ranking import Cell, ranking
 from gnomon_dashboard.components.text_diff import text_diff
 from gnomon_dashboard.context import Context, View
@@ -38,11 +46,36 @@ class Pair:
     new_text: str
 
 
+_Key: TypeAlias = Callable[[Group], float | str]
+_SORTED: Final[dict[str, tuple[str, _Key]]] = {
+    "Prompt": ("name", lambda group: group.value.lower()),
+    "Calls": ("calls", lambda group: group.totals.calls),
+    "p50": ("p50", lambda group: group.latency.p50_ms or 0),
+    "p95": ("p95", lambda group: group.latency.p95_ms or 0),
+    "Cost": ("cost", lambda group: group.totals.cost_usd),
+    "Per call": ("per_call", lambda group: group.totals.cost_per_call_usd or 0),
+    "Errors": ("errors", lambda group: group.totals.error_rate or 0),
+}
+"""Headings of the list: column in the URL, and what it sorts by."""
+_MOST_PROMPTS: Final = 10_000
+
+
+def ask_list(store: Store, view: View) -> list[Group]:
+    """Return the prompts that fit the search, sorted as the URL says; a project has hundreds of them."""
+    groups = usage.by_label(store, view.scope, view.window, "prompt", order="calls", limit=_MOST_PROMPTS)
+    text = view.state.option("find").lower()
+    keys = dict(_SORTED.values())
+    column, is_up = sorting_of(view, keys, "calls")
+    found = [group for group in groups if group.value and text in group.value.lower()]
+    return sorted(found, key=keys[column], reverse=not is_up)
+
+
 def draw_list(groups: Sequence[Group], view: View) -> Any:
-    named = [group for group in groups if group.value]
+    first = offset_of(view)
+    named, pages = paged(view, groups[first : first + PAGE_ROWS + 1])
     if not named:
-        return None
-    most = max(group.totals.calls for group in named)
+        return pages
+    most = max(group.totals.calls for group in groups)
     rows = [
         [
             Cell(group.value, _address(view.state, group.value)),
@@ -55,7 +88,9 @@ def draw_list(groups: Sequence[Group], view: View) -> Any:
         ]
         for group in named
     ]
-    return ranking(("Prompt", "Calls", "p50", "p95", "Cost", "Per call", "Errors"), rows)
+    columns = {header: column for header, (column, _) in _SORTED.items()}
+    headers = sort_headers(view, list(_SORTED), columns, "calls", ("Prompt",))
+    return html.Div([ranking(headers, rows), pages])
 
 
 def draw_versions(rows: Sequence[Version], view: View) -> Any:
@@ -308,7 +343,7 @@ LIST: Final = (
         "Prompts",
         "Prompts that calls name. A click shows the versions of one side by side.",
         "",
-        lambda store, view: usage.by_label(store, view.scope, view.window, "prompt", order="calls"),
+        ask_list,
         draw_list,
         kind="content",
         is_wide=True,
@@ -369,7 +404,8 @@ def layout(path: str, view: ViewState) -> Any:
     """Return the list, or the page of the prompt that the path names."""
     name = value_of(path)
     if not name:
-        return [html.H1("Prompts", className="visually-hidden"), html.Div(panel.grid(LIST), className="tall")]
+        head = [html.H1("Prompts"), find_field(view, "Find a prompt")]
+        return [html.Div(head, className="page-bar"), html.Div(panel.grid(LIST), className="tall")]
     crumb = dcc.Link("Prompts", href=links.to_page("/prompts", view), className="crumb")
     calls = links.to_calls(view)("prompt", name)
     return [

@@ -10,10 +10,23 @@ from gnomon_collector.store.queries.filters import Parameters, Scope, Window, sc
 from gnomon_collector.store.queries.trace_columns import IS_CALL
 
 Kind: TypeAlias = Literal["user", "session", "company"]
-Order: TypeAlias = Literal["cost", "calls", "errors", "last"]
+Order: TypeAlias = Literal[
+    "name", "user", "sessions", "requests", "calls", "cost", "tokens", "errors", "first", "last"
+]
 
 COLUMNS: Final[dict[Kind, str]] = {"user": "user_id", "session": "session_id", "company": "company_id"}
-ORDERS: Final[dict[Order, str]] = {"cost": "cost", "calls": "calls", "errors": "errors", "last": "last_seen"}
+ORDERS: Final[dict[Order, str]] = {
+    "name": "person",
+    "user": "first_user",
+    "sessions": "sessions",
+    "requests": "requests",
+    "calls": "calls",
+    "cost": "cost",
+    "tokens": "tokens",
+    "errors": "errors",
+    "first": "first_seen",
+    "last": "last_seen",
+}
 _LONGEST_TEXT: Final = 6000
 _MOST_TURNS: Final = 100
 
@@ -71,29 +84,33 @@ def people(
     kind: Kind,
     *,
     order: Order = "cost",
+    ascending: bool = False,
     text: str = "",
     limit: int = 80,
+    offset: int = 0,
 ) -> list[Person]:
     """Return users, sessions or companies by what their calls did in a window.
 
     Args:
+        ascending: the least first.
         text: kept are those whose id has this text in it, upper and lower case alike.
     """
     column = COLUMNS[kind]
     where, parameters = _calls(scope, window)
     rows = store.query(
         f"""
-        SELECT {column} AS person, any(user_id), uniq(session_id), uniq(trace_id), count() AS calls,
-            countIf(status = 'error') AS errors, sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0)),
-            sum(ifNull(cost_usd, 0)) AS cost, min(start_time), max(start_time) AS last_seen
+        SELECT {column} AS person, any(user_id) AS first_user, uniq(session_id) AS sessions,
+            uniq(trace_id) AS requests, count() AS calls, countIf(status = 'error') AS errors,
+            sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0)) AS tokens,
+            sum(ifNull(cost_usd, 0)) AS cost, min(start_time) AS first_seen, max(start_time) AS last_seen
         FROM calls
         WHERE {where} AND {column} != ''
             AND ({{text:String}} = '' OR positionCaseInsensitiveUTF8({column}, {{text:String}}) > 0)
         GROUP BY person
-        ORDER BY {ORDERS[order]} DESC, person
-        LIMIT {{limit:UInt32}}
+        ORDER BY {ORDERS[order]} {"ASC" if ascending else "DESC"}, person
+        LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}
         """,  # noqa: S608 (columns and orders are constants, values are bound)
-        parameters | {"text": text, "limit": limit},
+        parameters | {"text": text, "limit": limit, "offset": offset},
     ).rows
     found = [_person(row, kind) for row in rows]
     ratings = satisfaction(store, scope, window, kind, [one.value for one in found])
