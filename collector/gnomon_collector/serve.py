@@ -142,7 +142,8 @@ def _start(
         http_url = servers.start("gnomon-http", app, settings.otlp_http_port, "--otlp-http-port")
     if "dashboard" in parts:
         inbox = collector.inbox if collector else stack.enter_context(closing(_inbox(settings)))
-        dashboard = _dashboard_app(settings, store, http_url, _operate(settings, store, inbox, keys))
+        watched = _observed(store, collector, "dashboard")
+        dashboard = _dashboard_app(settings, watched, http_url, _operate(settings, store, inbox, keys))
         ui_url = servers.start("gnomon-ui", dashboard, settings.ui_port, "--ui-port")
     if "jobs" in parts:
         runner = _start_jobs(JobParts(settings, store, settings.public_url or ui_url, prices), stack)
@@ -223,7 +224,7 @@ def collector_app(
     add_ingest_routes(app, collector)
     add_allow_route(app, collector.authorize, AllowBook(collector.store, settings.allow_when_unknown))
     admin = AdminParts(
-        collector.store,
+        _observed(collector.store, collector, "admin"),
         keys,
         token,
         settings.data_dir,
@@ -233,9 +234,14 @@ def collector_app(
         prices,
         jobs.status,
     )
-    app.include_router(reading_router(ApiParts(collector.store, keys, token)))
+    app.include_router(reading_router(ApiParts(_observed(collector.store, collector, "api"), keys, token)))
     app.include_router(admin_router(admin))
     return app
+
+
+def _observed(store: Store, collector: IngestParts | None, part: str) -> Store:
+    """Return the store as a part of the server uses it: how long its statements take is in the metrics."""
+    return store.observed(collector.metrics.query_timer(part)) if collector else store
 
 
 def _operate(

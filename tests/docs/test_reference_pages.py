@@ -129,6 +129,7 @@ def test_every_metric_is_documented_with_its_type_and_labels(tmp_path: Path) -> 
     try:
         metrics = IngestMetrics(inbox, FlushStats())
         metrics.requests.labels("/v1/traces", 200).inc()
+        metrics.query_timer("api")("query", 0.1)
         metrics.watch_jobs(lambda: [JobStatus("alerts", 10.0)])
         text = metrics.text().decode()
     finally:

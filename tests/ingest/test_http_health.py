@@ -62,6 +62,17 @@ def test_metrics_count_what_happened(own_server: ServerProcess) -> None:
     assert labelled(answer.text)["gnomon_flush_failures_total"] == 0
 
 
+def test_metrics_say_how_long_statements_take(own_server: ServerProcess) -> None:
+    key = own_server.key("latency", "read")
+    own_server.http.get(f"{own_server.url}/api/v1/calls", headers={"authorization": f"Bearer {key}"})
+    own_server.query("SELECT 1")
+    told = labelled(own_server.http.get(f"{own_server.url}/metrics").text)
+    for part, kind in (("api", "query"), ("admin", "stream"), ("admin", "insert")):
+        of = f'kind="{kind}",part="{part}"'
+        assert told[f"gnomon_query_seconds_count{{{of}}}"] >= 1
+        assert told[f"gnomon_query_seconds_sum{{{of}}}"] > 0
+
+
 def send_canaries(server: ServerProcess, key: str) -> None:
     said = {
         "gen_ai.input.messages": json.dumps([{"role": "user", "content": CANARY}]),

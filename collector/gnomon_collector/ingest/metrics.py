@@ -49,6 +49,18 @@ class IngestMetrics:
             "gnomon_ingest_ack_seconds", "Time from request to acknowledgement", registry=self._registry
         )
 
+        self._query_seconds = Histogram(
+            "gnomon_query_seconds",
+            "Time that the database took for a statement",
+            ["part", "kind"],
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            registry=self._registry,
+        )
+
+    def query_timer(self, part: str) -> Callable[[str, float], None]:
+        """Return what counts the statements of a part of the server: (kind, seconds)."""
+        return lambda kind, seconds: self._query_seconds.labels(part, kind).observe(seconds)
+
     def acknowledged(self, signal: str, items: int, rejected: int, duration_s: float) -> None:
         """Count an accepted request.
 

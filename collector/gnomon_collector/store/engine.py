@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
+import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from clickhouse_connect.driver.client import Client
@@ -61,6 +63,10 @@ class QueryResult:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
+Observe: TypeAlias = Callable[[str, float], None]
+"""Is told of each statement: its kind (``query``, ``stream``, ``command``, ``insert``) and its seconds."""
+
+
 class Backend(Protocol):
     """What differs between the embedded engine and a server."""
 
@@ -104,6 +110,7 @@ class Store:
         """Use `open_store` and `readonly` instead. A readonly store leaves the backend to its owner."""
         self._backend = backend
         self._is_readonly = is_readonly
+        self._observe: Observe = lambda kind, seconds: None
         self._readers: weakref.WeakSet[Store] = weakref.WeakSet()
         with errors_translated(backend.place):
             self._clients = ThreadClients(self._connect)
@@ -136,7 +143,7 @@ class Store:
         settings: Mapping[str, object] | None = None,
     ) -> QueryResult:
         """Run a reading statement and return its rows."""
-        with errors_translated(self.place):
+        with self._timed("query"), errors_translated(self.place):
             client = self._checked_client(sql, parameters)
             result = client.query(sql, _bound(parameters), settings=_bound(settings))
             columns, types = tuple(result.column_names), tuple(kind.name for kind in result.column_types)
@@ -154,7 +161,7 @@ class Store:
         """
         if not _IDENTIFIER.fullmatch(fmt):
             raise ValueError(f"{fmt!r} is not the name of a ClickHouse format")
-        with errors_translated(self.place), closing(self._connect()) as client:
+        with self._timed("stream"), errors_translated(self.place), closing(self._connect()) as client:
             # A client of its own: an open stream holds its client, and threads change under a web server.
             self._check(client, sql, parameters)
             yield from self._backend.text(client, sql, parameters, fmt)
@@ -167,7 +174,7 @@ class Store:
         settings: Mapping[str, object] | None = None,
     ) -> None:
         """Run a statement that answers nothing."""
-        with errors_translated(self.place):
+        with self._timed("command"), errors_translated(self.place):
             client = self._checked_client(sql, parameters)
             client.command(sql, _bound(parameters), settings=_bound(settings))
 
@@ -179,7 +186,7 @@ class Store:
         """
         if not rows:
             return
-        with errors_translated(self.place):
+        with self._timed("insert"), errors_translated(self.place):
             client = self._clients.get()
             payload = _native_block(client, table, columns, rows)
             self._backend.insert(client, table, columns, payload, "Native", {})
@@ -190,7 +197,7 @@ class Store:
         """Insert bytes in ClickHouse's format `fmt` into `table`."""
         if not _IDENTIFIER.fullmatch(fmt):
             raise ValueError(f"{fmt!r} is not the name of a ClickHouse format")
-        with errors_translated(self.place):
+        with self._timed("insert"), errors_translated(self.place):
             self._backend.insert(self._clients.get(), table, (), payload, fmt, settings or {})
 
     def readonly(self) -> Store:
@@ -200,8 +207,15 @@ class Store:
         this machine) raises `BadRequest`. It is closed with this store.
         """
         reader = Store(self._backend, is_readonly=True)
+        reader._observe = self._observe
         self._readers.add(reader)
         return reader
+
+    def observed(self, observe: Observe) -> Store:
+        """Return this store as one part of the server uses it: `observe` is told of its statements."""
+        part = copy.copy(self)  # clients and readers are the same
+        part._observe = observe
+        return part
 
     def ping(self) -> None:
         """Raise `StoreUnavailable` unless the database answers."""
@@ -222,6 +236,14 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        started_s = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._observe(kind, time.perf_counter() - started_s)
 
     def _checked_client(self, sql: str, parameters: Mapping[str, object] | None) -> Client:
         client = self._clients.get()
