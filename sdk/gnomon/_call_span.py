@@ -2,7 +2,7 @@
 
 OpenTelemetry's tracer copies and cleans every attribute under locks and copies the span again at its end. For
 calls that Gnomon records itself the attributes are its own, so they are kept in a plain dictionary, and what
-OpenTelemetry's class keeps them in is made only where somebody else touches the span (docs/adr/0016).
+OpenTelemetry's class keeps them in is made only where somebody else touches the span (docs/adr/0017).
 """
 
 from collections.abc import Callable, Mapping

@@ -212,7 +212,7 @@ class Exporter:
 
 
 def _packed(span: ReadableSpan) -> PackedSpan | None:
-    """Encode a span of Gnomon's own while it lies in the processor's cache (docs/adr/0016)."""
+    """Encode a span of Gnomon's own while it lies in the processor's cache (docs/adr/0017)."""
     if type(span) is not CallSpan:
         return None
     try:

@@ -14,27 +14,32 @@ _CHAIN: Final[ContextVar[Chain | None]] = ContextVar("gnomon.langchain.chain", d
 _END: Final = object()
 
 
-class ObservedFallbacks(RunnableWithFallbacks[Any, Any]):
-    """Made by `gnomon.observe_fallbacks`: runs as LangChain's own does."""
+class _Watched:
+    """Runs the runnable it is mixed into inside of a `_watching` of its own.
 
-    title: str
+    Streams are watched until the first piece: that is where the call is made, and a candidate chosen.
+    """
+
+    def _watching(self) -> "_Run | _Try":
+        raise NotImplementedError
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """LangChain's own, recorded."""
-        with _Run(self) as chain:
-            chain.answer = super().invoke(input, config, **kwargs)
-        return chain.answer
+        own: Any = super()
+        with self._watching() as answered:
+            return answered(own.invoke(input, config, **kwargs))
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """LangChain's own, recorded."""
-        with _Run(self) as chain:
-            chain.answer = await super().ainvoke(input, config, **kwargs)
-        return chain.answer
+        own: Any = super()
+        with self._watching() as answered:
+            return answered(await own.ainvoke(input, config, **kwargs))
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
-        """LangChain's own, recorded until the first piece: that is where a candidate is chosen."""
-        pieces = super().stream(input, config, **kwargs)
-        with _Run(self):
+        """LangChain's own, recorded until the first piece."""
+        own: Any = super()
+        pieces = own.stream(input, config, **kwargs)
+        with self._watching():
             first = next(pieces, _END)
         if first is not _END:
             yield first
@@ -44,8 +49,9 @@ class ObservedFallbacks(RunnableWithFallbacks[Any, Any]):
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         """LangChain's own, recorded until the first piece."""
-        pieces = super().astream(input, config, **kwargs)
-        with _Run(self):
+        own: Any = super()
+        pieces = own.astream(input, config, **kwargs)
+        with self._watching():
             first = await anext(pieces, _END)
         if first is not _END:
             yield first
@@ -53,42 +59,23 @@ class ObservedFallbacks(RunnableWithFallbacks[Any, Any]):
                 yield piece
 
 
-class ObservedCandidate(RunnableBindingBase[Any, Any]):
-    """One candidate of an `ObservedFallbacks`."""
+class ObservedFallbacks(_Watched, RunnableWithFallbacks[Any, Any]):
+    """Made by `gnomon.observe_fallbacks`: runs as LangChain's own does."""
+
+    title: str
+
+    def _watching(self) -> "_Run":
+        return _Run(self)
+
+
+class ObservedCandidate(_Watched, RunnableBindingBase[Any, Any]):
+    """One candidate of an `ObservedFallbacks`; each use of it is one try."""
 
     number: int
     title: str
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        """The candidate's own, as one try."""
-        with _Try(self):
-            return super().invoke(input, config, **kwargs)
-
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        """The candidate's own, as one try."""
-        with _Try(self):
-            return await super().ainvoke(input, config, **kwargs)
-
-    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
-        """The candidate's own; a try until the first piece, when the call was made."""
-        pieces = super().stream(input, config, **kwargs)
-        with _Try(self):
-            first = next(pieces, _END)
-        if first is not _END:
-            yield first
-            yield from pieces
-
-    async def astream(
-        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
-    ) -> AsyncIterator[Any]:
-        """The candidate's own; a try until the first piece, when the call was made."""
-        pieces = super().astream(input, config, **kwargs)
-        with _Try(self):
-            first = await anext(pieces, _END)
-        if first is not _END:
-            yield first
-            async for piece in pieces:
-                yield piece
+    def _watching(self) -> "_Try":
+        return _Try(self)
 
 
 class _Run:
@@ -98,10 +85,14 @@ class _Run:
         titles = [getattr(candidate, "title", "") for candidate in runnable.runnables]
         self._chain = Chain(Fallback(titles, NOTHING, runnable.title, (), ()))
 
-    def __enter__(self) -> Chain:
+    def __enter__(self) -> Callable[[Any], Any]:
         self._chain.begin()
         self._token = _CHAIN.set(self._chain)
-        return self._chain
+        return self._answered
+
+    def _answered(self, answer: Any) -> Any:
+        self._chain.answer = answer
+        return answer
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         try:
@@ -120,9 +111,10 @@ class _Try:
             None if chain is None else Candidate(chain, candidate.title, candidate.number, is_last=False)
         )
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Callable[[Any], Any]:
         if self._candidate is not None:
             self._candidate.__enter__()
+        return lambda answer: answer
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self._candidate is not None:
