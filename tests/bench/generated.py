@@ -1,8 +1,9 @@
 """Millions of spans, made by the database itself: ``INSERT ... SELECT ... FROM numbers(...)``.
 
-A trace is a workflow with a retrieval and two model calls. Traffic rises and falls over the day, 4 services
-in 2 environments call 6 models with 6 prompts, 2 % of the calls fail. Rollups come from the collector's own
-`gnomon_collector.store.rollups.recompute`.
+A trace is a workflow with a retrieval and two model calls. Traffic rises and falls over the day, 20 services
+in 2 environments, of which the first has a third of it, call 30 models with 40 prompts in 5 versions each;
+50,000 users, few of whom ask much; 2 % of the calls fail. Rollups and summaries of traces come from the
+collector's own functions.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from gnomon_collector.store import rollups
+from gnomon_collector.store import rollups, trace_summaries
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.queries.filters import floor_time
 
 PROJECT: Final = "bench"
 SPANS_PER_TRACE: Final = 4
@@ -55,12 +57,15 @@ def generate(store: Store, *, spans: int, days: int, now: datetime) -> Iterator[
                 "project": PROJECT,
                 "traces": traces_per_day,
                 "day_ns": int(start.timestamp()) * 10**9,
+                "first_day_ns": int((now - timedelta(days=days)).timestamp()) * 10**9,
                 "first": number * rows,
                 "rows": rows,
             },
         )
         _roll_up(store, start, start + timedelta(days=1))
         yield Generated(now, days, (number + 1) * rows)
+    until = floor_time(now, int(trace_summaries.SLOT.total_seconds()))
+    trace_summaries.bring_up_to_date(store, PROJECT, until, is_over=lambda: False)
 
 
 def _roll_up(store: Store, start: datetime, end: datetime) -> None:

@@ -7,11 +7,14 @@ INSERT INTO spans (project, trace_id, span_id, parent_span_id, start_time, durat
     company_id, prompt_name, prompt_version, language, input_text, output_text, retrieval_query, documents,
     attributes, resource, batch, received_at)
 WITH
-    ['shop-assistant', 'mail-bot', 'search', 'back-office'] AS services,
-    ['gpt-4o-mini', 'gpt-4o', 'claude-sonnet-4', 'gpt-4.1-mini', 'gemini-2.5-flash', 'claude-haiku-4'] AS models,
-    ['openai', 'openai', 'anthropic', 'openai', 'gcp.gemini', 'anthropic'] AS providers,
-    [0.15, 2.5, 3., 0.4, 0.3, 1.] AS input_usd,
-    ['answer', 'rewrite', 'classify', 'summarise', 'extract', 'translate'] AS prompts,
+    arrayConcat(['shop-assistant', 'mail-bot', 'search', 'back-office'],
+        arrayMap(i -> concat('service-', leftPad(toString(i), 2, '0')), range(5, 21))) AS services,
+    arrayConcat(['gpt-4o-mini', 'gpt-4o', 'claude-sonnet-4', 'gpt-4.1-mini', 'gemini-2.5-flash', 'claude-haiku-4'],
+        arrayMap(i -> concat('model-', leftPad(toString(i), 2, '0')), range(7, 31))) AS models,
+    arrayConcat(['openai', 'openai', 'anthropic', 'openai', 'gcp.gemini', 'anthropic'],
+        arrayMap(i -> ['openai', 'anthropic', 'mistral_ai', 'azure.ai.openai'][1 + i % 4], range(7, 31))) AS providers,
+    arrayConcat([0.15, 2.5, 3., 0.4, 0.3, 1.], arrayMap(i -> 0.1 * i, range(7, 31))) AS input_usd,
+    ['answer', 'rewrite', 'classify', 'summarise', 'extract', 'translate'] AS tasks,
     ['order', 'delivery', 'return', 'shoes', 'invoice', 'address', 'discount', 'refund', 'size', 'colour', 'stock',
      'warehouse', 'courier', 'Tuesday', 'customer', 'please', 'answer', 'number', 'within', 'thirty', 'days',
      'standard', 'express', 'Norway', 'payment', 'card', 'voucher', 'email', 'account', 'password', 'the', 'of'
@@ -27,8 +30,14 @@ WITH
         * sqrt(-2 * log((sipHash64(trace, i, 'u') % 1000000 + 1) / 1000001))
         * cos(2 * pi() * (sipHash64(trace, i, 'v') % 1000000) / 1000000))), [2, 3]) AS call_ns,
     [0, 4000000, 120000000, 125000000 + call_ns[1]][role + 1] AS offset_ns,
-    1 + toUInt8(greatest(trace_hash % 4, intDiv(trace_hash, 7) % 4)) AS service,
-    1 + (service + if(hash % 5 = 0, 3, 0) + role) % 6 AS model,
+    -- the third power of an even share: the first of 20 services has a third of the traffic, the last two hundredths
+    1 + toUInt8(20 * pow((trace_hash % 100000) / 100000, 3)) AS service,
+    toUInt64(50000 * pow((intDiv(trace_hash, 128) % 1000000) / 1000000, 2)) AS user,
+    -- a service calls three models: one mostly
+    1 + ((service - 1) * 3 + if(hash % 5 = 0, 1 + intDiv(hash, 8) % 2, 0)) % 30 AS model,
+    -- two prompts of a service, of which each gets a new version every six days
+    concat(tasks[1 + (service + role) % 6], '-', toString(service)) AS prompt,
+    concat('v', toString(1 + intDiv({day_ns:Int64} - {first_day_ns:Int64}, 518400000000000))) AS version,
     role >= 2 AS is_call,
     is_call AND intDiv(hash, 64) % 50 = 0 AS failed,
     arrayStringConcat(arrayMap(i -> words[1 + sipHash64(trace, i) % 32], range(24)), ' ') AS question,
@@ -55,9 +64,9 @@ SELECT {project:String}, lower(hex(sipHash128(trace))), lower(hex(hash)),
     if(is_call AND NOT failed, 'provider', 'none'),
     if(is_call AND NOT failed, (tokens_in + 4 * tokens_out) * input_usd[model] / 1e6, NULL),
     if(is_call AND NOT failed, 'bench', ''),
-    concat('s', toString(trace_hash % 500000)), concat('u', toString(trace_hash % 20000)),
+    concat('s', toString(trace_hash % 500000)), concat('u', toString(user)),
     ['acme', 'globex', 'initech', ''][1 + trace_hash % 4],
-    if(is_call, prompts[1 + (service + role) % 6], ''), if(is_call, concat('v', toString(1 + intDiv({day_ns:Int64}, 1209600000000000) % 3)), ''),
+    if(is_call, prompt, ''), if(is_call, version, ''),
     '', question, answer, if(role = 1, question, ''),
     if(role = 1, [('faq-1', question, 0.9), ('faq-2', question, 0.7)], []),
     if(is_call, map(

@@ -210,7 +210,7 @@ def _sizes(store: Store) -> dict[str, tuple[int, int, int]]:
         " WHERE active AND database = {database:String} GROUP BY table ORDER BY sum(rows) DESC",
         {"database": store.database},
     ).rows
-    wanted = ("spans", "calls_per_minute", "calls_per_hour")
+    wanted = ("spans", "calls_per_minute", "calls_per_hour", "trace_summaries")
     return {
         str(table): (int(str(count)), int(str(size)), int(str(parts)))
         for table, count, size, parts in rows
