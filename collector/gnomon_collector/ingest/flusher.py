@@ -32,8 +32,8 @@ _log = logging.getLogger(__name__)
 PriceList = Callable[[str, str], Sequence[Price]]
 """(provider, model) -> its price periods, empty when unknown."""
 
-# 48 MiB: half the fixed cost a span of 24 MiB, for 250 MB more at the peak.
-_BATCH_BYTES = 48 * 1024**2
+# 64 MiB: a flush costs the same whatever it brings, and at the peak some 15 times its bytes in memory.
+_BATCH_BYTES = 64 * 1024**2
 # A flush costs the database some 150 ms of CPU whatever its size (it analyses the ingest views anew), so what
 # trickles in is gathered first: seconds between two flushes, by the spans of the earlier one.
 _PAUSES_S = ((100, 0.8), (2_000, 0.4))

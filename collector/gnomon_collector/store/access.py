@@ -170,7 +170,7 @@ class KeyRing:
     known last stay good.
     """
 
-    def __init__(self, store: Store, refresh_s: float = 2.0) -> None:
+    def __init__(self, store: Store, refresh_s: float = 4.0) -> None:
         """Read the keys and start the thread.
 
         Raises:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC
 from typing import BinaryIO, cast
 
+from clickhouse_connect.driver import options
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
@@ -185,9 +186,11 @@ def described(
     return tuple(names), tuple(types)
 
 
-def as_utc(client: Client) -> Client:
+def prepared(client: Client) -> Client:
     """Make `client` read and bind times without zone as UTC, which `CLIENT_SETTINGS` makes the engine do."""
     client.server_tz = UTC
+    # Inserted rows are lists here. The driver would import pandas, 50 MB, to see that they are no DataFrame.
+    vars(options).setdefault("pd", None)
     return client
 
 

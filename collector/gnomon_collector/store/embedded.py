@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from gnomon_collector.errors import BadRequest, ConfigError
 from gnomon_collector.runfile import DataDirLock
-from gnomon_collector.store.clients import CLIENT_SETTINGS, SELECT, as_utc, described, read_text
+from gnomon_collector.store.clients import CLIENT_SETTINGS, SELECT, described, prepared, read_text
 from gnomon_collector.store.spool import Spool
 
 _STRING_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
@@ -64,7 +64,7 @@ class EmbeddedEngine:
             settings={**CLIENT_SETTINGS, "implicit_select": 0, **settings},
         )
         client.database = self.database
-        return as_utc(client)
+        return prepared(client)
 
     def create_database(self, client: Client) -> None:
         """Create the database if it is not there."""

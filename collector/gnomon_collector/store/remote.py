@@ -12,7 +12,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from gnomon_collector.errors import ConfigError, StoreUnavailable
-from gnomon_collector.store.clients import CLIENT_SETTINGS, as_utc, read_text, translate
+from gnomon_collector.store.clients import CLIENT_SETTINGS, prepared, read_text, translate
 
 CONNECT_TIMEOUT_S = 5
 ANSWER_TIMEOUT_S = 120
@@ -85,7 +85,7 @@ class RemoteServer:
         except ClickHouseError as error:
             raise self._explain_refusal(error) from error
         client.database = self.database
-        return as_utc(client)
+        return prepared(client)
 
     def _explain_refusal(self, error: ClickHouseError) -> StoreUnavailable:
         code = error.code if isinstance(error, Error) else None
