@@ -188,16 +188,15 @@ class Masker:
 
     def _replaced(self, text: str, found: list[Finding]) -> str:
         parts: list[str] = []
-        position = 0
+        position, counts = 0, self._counts
         for start, end, kind in found:
-            parts += text[position:start], self._mark(text[start:end], kind)
+            mark = self._mark(text[start:end], kind) if self._key else f"[{kind.upper()}]"
+            parts += (text[position:start], mark)
             position = end
-            self._counts[kind] = self._counts.get(kind, 0) + 1
+            counts[kind] = counts.get(kind, 0) + 1
         return "".join(parts) + text[position:]
 
     def _mark(self, value: str, kind: str) -> str:
-        if not self._key:
-            return f"[{kind.upper()}]"
         said = f"{kind}:{_normalised(value, kind)}".encode("utf-8", "replace")
         return f"[{kind.upper()}:{hmac.new(self._key, said, 'sha256').hexdigest()[:8]}]"
 

@@ -13,12 +13,26 @@ Number = tuple[int, int, str]
 
 def find_numbers(text: str, wanted: frozenset[str]) -> Iterator[Number]:
     """Yield the numbers in ``text`` that are of a class in ``wanted``, in the order of the text."""
-    for run in _RUN.finditer(text):
-        if len(run[0]) >= _FEWEST_DIGITS:
-            digits = sum(map(str.isdigit, run[0]))
+    for match in _RUN.finditer(text):
+        run = match[0]
+        if len(run) >= _FEWEST_DIGITS:
+            digits = _digits(run)
             # A date has 8; only with a + can so few be a phone.
-            if digits >= _FEWEST_DIGITS or run[0][0] == "+":
-                yield from _in_run(text, run.start(), run.end(), wanted, digits)
+            if len(digits) >= _FEWEST_DIGITS or run[0] == "+":
+                start, end = match.span()
+                kind = _kind_of_whole(run, digits)
+                if kind in wanted:
+                    yield start, end, kind
+                else:
+                    yield from _in_run(text, start, end, wanted, len(digits))
+
+
+def _kind_of_whole(run: str, digits: str) -> str:
+    """Return what a run is as a whole, if that is plain to see: most are; else an empty string."""
+    if run[0] == "+":
+        return "phone" if len(digits) <= _MOST_PHONE_DIGITS and _PHONE.fullmatch(run) else ""
+    is_card = len(digits) > 12 and run[:4].isdigit() and len(digits) in _card_lengths(digits)
+    return "card" if is_card and is_luhn(digits) else ""
 
 
 def _in_run(text: str, start: int, end: int, wanted: frozenset[str], digits: int) -> list[Number]:
@@ -26,15 +40,18 @@ def _in_run(text: str, start: int, end: int, wanted: frozenset[str], digits: int
     for kind, fewest, find in _FINDERS:
         if digits >= fewest and kind in wanted:
             for first, last in find(text, start, end):
-                if all(last <= other[0] or first >= other[1] for other in found):
+                if not found or all(last <= other[0] or first >= other[1] for other in found):
                     found.append((first, last, kind))
-    return sorted(found)
+            if found and found[0][0] == start and found[0][1] == end:
+                # Nearly always: a run of digits is one number, and nothing is left to look at.
+                return found
+    return sorted(found) if len(found) > 1 else found
 
 
 def is_luhn(digits: str) -> bool:
     """Whether the last digit is the check digit of ISO/IEC 7812-1 (Luhn)."""
-    doubled = (int(digit) * 2 for digit in digits[-2::-2])
-    return (sum(map(int, digits[-1::-2])) + sum(value - 9 * (value > 9) for value in doubled)) % 10 == 0
+    plain, doubled = digits[-1::-2].encode(), digits[-2::-2].translate(_DOUBLED).encode()
+    return (sum(plain) + sum(doubled) - ord("0") * len(digits)) % 10 == 0
 
 
 def is_inn(digits: str) -> bool:
@@ -69,7 +86,7 @@ def _snils(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _cards(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     for match in _CARD_START.finditer(text, start, end):
         places = [place for place in range(match.start(), end) if text[place].isdigit()][:20]
-        digits = "".join(text[place] for place in places)
+        digits = _digits(text[match.start() : end])[:20]
         for length in _card_lengths(digits):
             whole = len(digits) == length or (
                 len(digits) > length and places[length] > places[length - 1] + 1
@@ -100,7 +117,7 @@ def _passports(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _phones(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     for match in _PHONE.finditer(text, start, end):
-        if 8 <= len(_digits(match[0])) <= 15:
+        if 8 <= len(_digits(match[0])) <= _MOST_PHONE_DIGITS:
             yield match.span()
 
 
@@ -111,10 +128,15 @@ def _inns(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _digits(text: str) -> str:
-    return "".join(char for char in text if char.isdigit())
+    return text.translate(_NO_SEPARATORS)
 
 
 _FEWEST_DIGITS: Final = 10
+_MOST_PHONE_DIGITS: Final = 15
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+"""Twice a digit, or the sum of the two digits of that."""
+_NO_SEPARATORS: Final = str.maketrans("", "", "+ \u00a0.()№–-")
+"""Takes away all that may stand between the digits of a run: see `_RUN`."""
 _CONTEXT_CHARS: Final = 40
 _INN_WEIGHTS: Final = (3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8)
 _RUN: Final = re.compile(r"(?<![\w-])[+(]{0,2}[0-9](?:[ \u00a0.()№–-]{0,3}[0-9])*+(?!\w)")

@@ -6,6 +6,7 @@ most texts cost a few microseconds per kilobyte.
 
 import ipaddress
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
@@ -41,9 +42,13 @@ def disjoint(found: list[Finding]) -> list[Finding]:
     """Return findings in the order of the text; of two that overlap the one found first stays."""
     kept: list[Finding] = []
     for finding in found:
-        if all(finding.end <= other.start or finding.start >= other.end for other in kept):
-            kept.append(finding)
-    return sorted(kept)
+        # Those kept do not overlap, so only the two neighbours in the order of the text can be in the way.
+        place = bisect_left(kept, finding)
+        before_is_free = place == 0 or kept[place - 1].end <= finding.start
+        after_is_free = place == len(kept) or kept[place].start >= finding.end
+        if before_is_free and after_is_free:
+            kept.insert(place, finding)
+    return kept
 
 
 def _scan_secrets(text: str, wanted: frozenset[str]) -> Iterator[Finding]:
