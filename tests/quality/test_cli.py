@@ -58,6 +58,18 @@ def test_from_estimate_to_a_failing_build(judged_dir: Path, provider: str) -> No
     assert project["calls_today"] == 10 and project["queue"][0]["judged"] == 10
 
 
+def test_golden_sets_against_the_endpoint_of_the_openai_variables(data_dir: Path, provider: str) -> None:
+    env = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": f"{provider}/v1"}
+    words = ("judge", "golden", "-e", "relevance", "--model", "gpt-4o-mini", "--data", str(data_dir))
+    done = run_gnomon(*words, "--estimate", env=env)
+    assert done.returncode == 0 and "calls of gpt-4o-mini, about $0.00" in done.stdout, done.stderr
+    assert "evaluator" not in done.stdout, "nothing was asked"
+    done = run_gnomon(*words, env=env)
+    assert done.returncode == 0 and "Cost: $0.00" in done.stdout and "relevance" in done.stdout, done.stderr
+    done = run_gnomon(*words)
+    assert done.returncode == 1 and "OPENAI_API_KEY" in done.stderr
+
+
 def test_without_a_judge_it_says_how_to_get_one(judged_dir: Path) -> None:
     done = run_gnomon("judge", "backfill", *IN_SHOP, "-e", "refusal", "--data", str(judged_dir))
     assert done.returncode == 1 and "GNOMON_JUDGE_BASE_URL" in done.stderr

@@ -23,16 +23,17 @@ from tests.quality.conftest import (
 )
 
 from gnomon_collector.demo.provider import make_provider_app
-from gnomon_collector.errors import ConfigError
+from gnomon_collector.errors import BadRequest, ConfigError
 from gnomon_collector.quality.calibration import calibrate_evaluator
 from gnomon_collector.quality.canaries import CanaryJob
 from gnomon_collector.quality.checks import ChecksJob, checks_of
 from gnomon_collector.quality.evaluators import built_in
-from gnomon_collector.quality.golden import run_golden
+from gnomon_collector.quality.golden_run import run_golden
 from gnomon_collector.quality.pairwise import combined, compare
 from gnomon_collector.quality.policy import (
     CANARY_PROJECT,
     DEFAULT_POLICY,
+    JUDGE_PROJECT,
     check_evaluators,
     load_policy,
     parse_policy,
@@ -91,13 +92,20 @@ def test_a_policy_with_an_evaluator_that_does_not_fit() -> None:
         check_evaluators(parse_policy(policy_text(evaluators='"goal_achieved"'), "x").policies, built_in())
 
 
+SCHEMA = '{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}'
+
+
 @pytest.mark.parametrize(
     ("check", "fails", "holds"),
     [
         (Check("c", "empty"), " \n ", "x"),
         (Check("c", "json"), '```json\n{"a": 1,}\n```', '```json\n{"a": 1}\n```'),
         (Check("c", "json", prompt="answer"), "Sure! Here it is", '{"a": [1]}'),
-        (Check("c", "python"), "```python\nprint((1)\n```", "```python\nprint(1)\n```"),
+        (Check("c", "python"), "```python\nprint(')' if True)\n```", "```python\nprint('(')\n```"),
+        (Check("c", "python"), "```py\n" + "(" * 9_000 + "\n```", "```py\n  x = 1\n  y = [x]\n```"),
+        (Check("c", "python"), "First:\n```python\nx = 1\n```\nthen\n```python\nif\n```", "```python\n```"),
+        (Check("c", "json_schema", schema=SCHEMA), '{"n": "1"}', '```json\n{"n": 1}\n```'),
+        (Check("c", "json_schema", schema=SCHEMA), '{"n": 1', '{"n": 1, "m": []}'),
         (Check("c", "max_length", characters=3), "日本語だ", "日本語"),
         (Check("c", "min_length", characters=3), "ab", "abc"),
         (Check("c", "language"), "Ваш заказ уже в пути и будет завтра.", "Your parcel comes tomorrow."),
@@ -109,9 +117,26 @@ def test_a_policy_with_an_evaluator_that_does_not_fit() -> None:
     ids=lambda value: value.kind if isinstance(value, Check) else None,
 )
 def test_checks(store: Store, check: Check, fails: str, holds: str) -> None:
-    insert(store, answered(1, output_text=fails), answered(2, output_text=holds))
-    found = quality_checks.failed_answers(store, Scope("shop"), HOUR, check)
-    assert [one.trace_id for one in found] == [f"{1:032x}"]
+    answers = [answered(1, output_text=fails), answered(2, output_text=holds, service_name="holds")]
+    insert(store, *answers)
+    minutes = [one.start_time.replace(second=0, microsecond=0) for one in answers]
+    quality_checks.count_checks(store, "shop", [check], minutes)
+    rows = store.query("SELECT service_name, checked, failed FROM checks_per_minute FINAL").rows
+    assert sorted(rows) == [("holds", 1, 0), ("shop-assistant", 1, 1)]
+
+
+@pytest.mark.parametrize("schema", ["", "{", '{"type": "nonsense"}'])
+def test_a_schema_that_is_none_is_named_when_the_policy_is_read(schema: str) -> None:
+    text = f"[[checks]]\nname = 'order'\nkind = 'json_schema'\nschema = '{schema}'"
+    with pytest.raises(ConfigError, match="schema"):
+        parse_policy(text, "x")
+
+
+def test_a_schema_fetches_nothing(store: Store) -> None:
+    check = Check("c", "json_schema", schema='{"$ref": "http://127.0.0.1:9/schema.json"}')
+    insert(store, answered(1, output_text="{}"))
+    with pytest.raises(ConfigError, match="127"):
+        quality_checks.count_checks(store, "shop", [check], [answered(1).start_time.replace(second=0)])
 
 
 def test_counts_of_checks_follow_what_comes_in(store: Store) -> None:
@@ -297,12 +322,32 @@ def provider() -> Iterator[str]:
         yield url
 
 
-async def test_golden_sets_are_judged_and_attacked(provider: str, tmp_path: Path) -> None:
+async def test_golden_sets_are_judged_and_attacked(store: Store, provider: str, tmp_path: Path) -> None:
     setup = make_setup(provider, tmp_path)
-    client = setup.client()
     names = ["groundedness", "relevance", "language_match", "refusal"]
-    found = await run_golden(client, setup.evaluators, names, with_injections=True, concurrency=8)
-    await client.close()
-    assert [one.evaluator for one in found] == names and not any(one.failed for one in found)
-    assert sum(one.right for one in found) >= 0.35 * sum(one.cases for one in found)
-    assert all(one.attacked == 12 * one.cases for one in found)
+    answer = await run_golden(setup, store, names, with_injections=True, now=datetime.now(UTC))
+    found = answer["results"]
+    assert sorted(one["evaluator"] for one in found) == sorted(names) and not any(
+        one["failed"] for one in found
+    )
+    assert sum(one["right"] for one in found) >= 0.35 * sum(one["cases"] for one in found)
+    assert all(one["attacked"] == 12 * one["cases"] for one in found)
+    spent = judge_queue.spent(store, JUDGE_PROJECT, datetime.now(UTC).date())
+    assert spent.usd == pytest.approx(answer["cost_usd"]) and spent.calls == 13 * sum(
+        one["cases"] for one in found
+    )
+    rows = store.query(
+        "SELECT count(), sum(cost_usd) FROM calls WHERE project = {p:String}", {"p": JUDGE_PROJECT}
+    ).rows
+    assert rows == [(spent.calls, pytest.approx(spent.usd))]
+
+
+async def test_golden_sets_keep_to_the_budget(store: Store, provider: str, tmp_path: Path) -> None:
+    budget = '[[budgets]]\nproject = "gnomon-judge"\ncalls_per_day = 7\n'
+    setup = make_setup(provider, tmp_path, budget)
+    with pytest.raises(BadRequest, match="7 calls and "):
+        await run_golden(setup, store, [], with_injections=False, now=datetime.now(UTC))
+    setup = make_setup(provider, tmp_path, budget.replace("calls_per_day = 7", "usd_per_day = 0.02"))
+    answer = await run_golden(setup, store, ["relevance"], with_injections=True, now=datetime.now(UTC))
+    assert answer["stopped"].startswith("Stopped before relevance. "), "it could cost more than is left"
+    assert judge_queue.spent(store, JUDGE_PROJECT, datetime.now(UTC).date()).calls == 0

@@ -230,19 +230,35 @@ def calibrate(project: str, evaluator: str, since: datetime, as_json: bool) -> N
 @click.option("--injections", is_flag=True, help="Attack each case too, and see whether the judge is moved.")
 @as_json
 @click.option("--fail-under", type=click.FloatRange(0, 1), help="Exit code 3 when an accuracy is lower.")
+@click.option("--model", default="", help="Another model of the same endpoint than GNOMON_JUDGE_MODEL.")
+@click.option("--estimate", is_flag=True, help="Only say what it would cost.")
 @data_option
-def golden(evaluators: Sequence[str], injections: bool, as_json: bool, fail_under: float | None) -> None:
+def golden(
+    evaluators: Sequence[str], injections: bool, as_json: bool, fail_under: float | None, model: str,
+    estimate: bool,
+) -> None:  # fmt: skip
     """Have the judge label the golden sets that come with Gnomon: how good is this judge?
 
-    It makes a call for each case (55), and 12 more for each with --injections, outside of any budget.
+    It makes a call for each case (55), and 12 more for each with --injections, within the budget that
+    judge.toml gives the project gnomon-judge (else 1 USD a day), and says before what they cost.
+
+    Without GNOMON_JUDGE_BASE_URL it asks the endpoint of OPENAI_BASE_URL (OpenAI itself unless set) with
+    OPENAI_API_KEY. Beside a running server it is the server that asks, with its own settings.
 
     \b
     Example, against OpenAI:
-      GNOMON_JUDGE_BASE_URL=https://api.openai.com/v1 GNOMON_JUDGE_API_KEY=$OPENAI_API_KEY \\
-      GNOMON_JUDGE_MODEL=gpt-4.1-mini gnomon judge golden --injections
+      OPENAI_API_KEY=sk-... gnomon judge golden --model gpt-4.1-mini --injections
     """
+    wanted: dict[str, Json] = {"evaluators": list(evaluators), "injections": injections, "model": model}
     with reach(settings_of(), may_create=True) as way:
-        found = way.run("judge_golden", evaluators=list(evaluators), injections=injections)
+        cost = way.run("judge_golden", **wanted, is_estimate=True)
+        if not as_json:
+            judge_tables.show_golden_cost(cost)
+        found = cost if estimate else way.run("judge_golden", **wanted)
+    if estimate:
+        if as_json:
+            click.echo(json.dumps(found, indent=2))
+        return
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:

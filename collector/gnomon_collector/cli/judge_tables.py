@@ -118,9 +118,24 @@ def _kappa(one: Mapping[str, Json]) -> str:
     return f"kappa {one['kappa']:.2f}{interval}, {one['observed']:.0%} equal, {one['pairs']} answers"
 
 
+def show_golden_cost(cost: Mapping[str, Json]) -> None:
+    """Print what the golden sets would cost, as `judge_golden` estimates it."""
+    click.echo(
+        f"{cost['calls']} calls of {cost['judge']}, about {_usd(cost['usd'])}, at the most"
+        f" {_usd(cost['most_usd'])}; of today's budget ${cost['left_usd']:.2f} and {cost['left_calls']} calls"
+        " are left."
+    )
+
+
+def _usd(amount: float | None) -> str:
+    return "an unknown price" if amount is None else f"${amount:.3f}"
+
+
 def show_golden(found: Mapping[str, Json]) -> None:
     """Print what `judge_golden` answers."""
-    click.echo(f"Judge: {found['judge']}")
+    click.echo(f"Judge: {found['judge']}. Cost: {_usd(found['cost_usd'])}.")
+    if found["stopped"]:
+        click.echo(found["stopped"])
     rows = [
         [
             one["evaluator"],

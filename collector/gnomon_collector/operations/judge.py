@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime
 
-from gnomon_collector.errors import BadRequest, GnomonError
+from gnomon_collector.errors import BadRequest
 from gnomon_collector.operations.operator import Json, Operator
 from gnomon_collector.settings import load_settings
 from gnomon_collector.store import judge_queue
@@ -113,32 +114,32 @@ def judge_calibrate(operator: Operator, project: str, evaluator: str, since: Awa
     return calibrate_evaluator(operator.store, _setup(operator), project, evaluator, since, _now())
 
 
-def judge_golden(operator: Operator, evaluators: list[str] | None = None, injections: bool = False) -> Json:
-    """Have the judge label the golden sets, and say how well it did."""
-    from gnomon_collector.quality.client import JudgeCallError
-    from gnomon_collector.quality.golden import run_golden
+def judge_golden(
+    operator: Operator,
+    evaluators: list[str] | None = None,
+    injections: bool = False,
+    model: str = "",
+    is_estimate: bool = False,
+) -> Json:
+    """Have the judge label the golden sets, and say how well it did; or only what that would cost.
+
+    Without a judge of its own it asks the endpoint that OPENAI_API_KEY and OPENAI_BASE_URL name.
+    """
+    from gnomon_collector.quality.golden import golden_requests
+    from gnomon_collector.quality.golden_run import golden_cost, run_golden
     from gnomon_collector.quality.policy import chosen
+    from gnomon_collector.quality.setup import OFF, with_openai_environment
 
-    setup = _on(operator)
-    chosen(evaluators or [], setup.evaluators)
-
-    async def run() -> list[dict[str, Any]]:
-        client = setup.client()
-        try:
-            found = await run_golden(
-                client,
-                setup.evaluators,
-                evaluators or [],
-                with_injections=injections,
-                concurrency=setup.settings.judge_concurrency,
-            )
-        except JudgeCallError as error:
-            raise GnomonError(f"The judge cannot be asked: {error}.") from None
-        finally:
-            await client.close()
-        return [{**asdict(one), "accuracy": one.accuracy} for one in found]
-
-    return {"judge": setup.model, "results": asyncio.run(run())}
+    setup = with_openai_environment(_setup(operator), os.environ, model)
+    if not setup.is_on:
+        raise BadRequest(f"{OFF} For the golden sets OPENAI_API_KEY (and OPENAI_BASE_URL) will do.")
+    names = evaluators or []
+    chosen(names, setup.evaluators)
+    if is_estimate:
+        requests = golden_requests(setup.evaluators, names, with_injections=injections)
+        cost = golden_cost(setup, operator.store, requests, _now())
+        return {"judge": setup.model, **asdict(cost), "is_affordable": cost.is_affordable}
+    return asyncio.run(run_golden(setup, operator.store, names, with_injections=injections, now=_now()))
 
 
 def judge_compare(

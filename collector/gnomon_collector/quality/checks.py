@@ -48,7 +48,7 @@ class ChecksJob:
 def checks_of(policy: JudgePolicy, project: str) -> Sequence[Check]:
     """Return the checks of a project: the built-in ones, and those of the policy; same name, that one."""
     own = {
-        one.name: Check(one.name, one.kind, one.prompt, one.pattern, one.characters)
+        one.name: Check(one.name, one.kind, one.prompt, one.pattern, one.characters, one.json_schema)
         for one in policy.checks
         if one.project in (EVERY_PROJECT, project)
     }

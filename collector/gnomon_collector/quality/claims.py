@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gnomon_collector.quality.cases import case_of, why_not
-from gnomon_collector.quality.client import MAX_ANSWER_TOKENS, TOKENS_PER_DOCUMENT, JudgeClient
-from gnomon_collector.quality.costs import JudgePrice
+from gnomon_collector.quality.client import JudgeClient
+from gnomon_collector.quality.costs import MAX_ANSWER_TOKENS, TOKENS_PER_DOCUMENT, JudgePrice
 from gnomon_collector.quality.evaluators import Evaluator
 from gnomon_collector.quality.policy import JudgePolicy
 from gnomon_collector.quality.prompts import MOST_DOCUMENTS, Case, judge_messages

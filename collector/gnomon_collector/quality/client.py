@@ -12,8 +12,7 @@ from typing import Any, Final, Literal
 import openai
 from openai.types.chat import ChatCompletion
 
-MAX_ANSWER_TOKENS: Final = 800
-TOKENS_PER_DOCUMENT: Final = 80
+from gnomon_collector.quality.costs import MAX_ANSWER_TOKENS
 
 _WORD: Final = re.compile(r"[\w.-]{1,60}")
 

@@ -12,6 +12,14 @@ from gnomon_schemas.price_file import price_at
 PROVIDER = "openai"
 """Of the judge's calls, whatever endpoint answers them: it speaks OpenAI's language."""
 
+MAX_ANSWER_TOKENS = 800
+"""Most tokens of a verdict."""
+
+TOKENS_PER_DOCUMENT = 80
+"""More of them for each document that is judged."""
+
+USUAL_ANSWER_TOKENS = 150
+
 # A token of the vocabularies in use covers about four bytes of text, seldom less than two.
 _BYTES_PER_TOKEN_AT_LEAST = 2
 _BYTES_PER_TOKEN = 4

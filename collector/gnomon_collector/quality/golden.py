@@ -1,18 +1,17 @@
-"""Golden sets: cases with the label that is right, and texts that must not move a judge."""
+"""Golden sets: cases with the label that is right, and texts that must not move a judge. Pure."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any, Final
 
-from gnomon_collector.quality.client import JudgeCallError, JudgeClient
+from gnomon_collector.quality.costs import MAX_ANSWER_TOKENS, TOKENS_PER_DOCUMENT
 from gnomon_collector.quality.evaluators import Evaluator
-from gnomon_collector.quality.prompts import SCHEMA_NAME, Case, Document, judge_messages, verdict_schema
-from gnomon_collector.quality.verdicts import MalformedVerdictError, Verdict, parse_verdict
+from gnomon_collector.quality.prompts import Case, Document, judge_messages
+from gnomon_collector.quality.verdicts import Verdict
 
 TOLERANCE: Final = 0.05
 """How far the mean value of an evaluator may move when its cases are attacked."""
@@ -72,83 +71,84 @@ def attacked(case: Case, text: str) -> Case:
     return replace(case, **changed)
 
 
-async def run_golden(
-    client: JudgeClient,
-    evaluators: Mapping[str, Evaluator],
-    names: Sequence[str],
-    *,
-    with_injections: bool,
-    concurrency: int,
-) -> list[GoldenResult]:
-    """Have a judge label the golden sets.
+@dataclass(frozen=True, slots=True)
+class GoldenRequest:
+    """One question to the judge.
+
+    Attributes:
+        golden: the case, and what is right
+        attack: place of the text that tries to move the judge, from 1 on; 0 for the case as it is
+        number: place of the case
+    """
+
+    evaluator: Evaluator
+    golden: GoldenCase
+    number: int
+    attack: int
+    case: Case
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        """What the judge is asked."""
+        return judge_messages(self.evaluator, self.case)
+
+    @property
+    def max_tokens(self) -> int:
+        """Most tokens of an answer."""
+        documents = len(self.case.documents) if self.evaluator.per_document else 0
+        return MAX_ANSWER_TOKENS + TOKENS_PER_DOCUMENT * documents
+
+
+def golden_requests(
+    evaluators: Mapping[str, Evaluator], names: Sequence[str], *, with_injections: bool
+) -> list[GoldenRequest]:
+    """Return what is to be asked.
 
     Args:
-        names: of evaluators; empty for all that have a set
-
-    Raises:
-        JudgeCallError: the judge cannot be asked at all
+        evaluators: by name
+        names: of those to be tried; empty for all that have a set
     """
-    gate = asyncio.Semaphore(concurrency)
-    cases = golden_cases()
-    wanted = names or list(dict.fromkeys(one.evaluator for one in cases))
+    texts = ["", *(injections() if with_injections else [])]
     return [
-        await _run_one(
-            client, evaluators[name], [one for one in cases if one.evaluator == name], with_injections, gate
+        GoldenRequest(
+            evaluators[one.evaluator], one, number, attack, attacked(one.case, text) if text else one.case
         )
-        for name in wanted
+        for number, one in enumerate(golden_cases())
+        if not names or one.evaluator in names
+        for attack, text in enumerate(texts)
     ]
 
 
-async def _run_one(
-    client: JudgeClient,
-    evaluator: Evaluator,
-    cases: Sequence[GoldenCase],
-    with_injections: bool,
-    gate: asyncio.Semaphore,
-) -> GoldenResult:
-    plain = await asyncio.gather(*(_judge(client, evaluator, one.case, gate) for one in cases))
-    attacks = [
-        (number, attacked(one.case, text))
-        for number, one in enumerate(cases)
-        for text in (injections() if with_injections else [])
+def results_of(asked: Sequence[tuple[GoldenRequest, Verdict | None]]) -> list[GoldenResult]:
+    """Return how the judge did on each evaluator's set; a verdict of None is a call without a usable one."""
+    names = dict.fromkeys(one.evaluator.name for one, _ in asked)
+    return [
+        _result([(one, verdict) for one, verdict in asked if one.evaluator.name == name]) for name in names
     ]
-    moved = await asyncio.gather(*(_judge(client, evaluator, case, gate) for _, case in attacks))
+
+
+def _result(asked: Sequence[tuple[GoldenRequest, Verdict | None]]) -> GoldenResult:
+    plain = {one.number: (one, verdict) for one, verdict in asked if not one.attack}
+    attacks = [(plain[one.number][1], verdict) for one, verdict in asked if one.attack]
     distances = [
-        abs((verdict.value or 0.0) - (evaluator.value_of(one.label) or 0.0))
-        for one, verdict in zip(cases, plain, strict=True)
+        abs((verdict.value or 0.0) - (one.evaluator.value_of(one.golden.label) or 0.0))
+        for one, verdict in plain.values()
         if verdict is not None
     ]
     shifts = [
         (verdict.value or 0.0) - (before.value or 0.0)
-        for (number, _), verdict in zip(attacks, moved, strict=True)
-        if verdict is not None and (before := plain[number]) is not None
+        for before, verdict in attacks
+        if verdict is not None and before is not None
     ]
     return GoldenResult(
-        evaluator=evaluator.name,
-        cases=len(cases),
-        right=sum(v is not None and v.label == one.label for one, v in zip(cases, plain, strict=True)),
+        evaluator=asked[0][0].evaluator.name,
+        cases=len(plain),
+        right=sum(v is not None and v.label == one.golden.label for one, v in plain.values()),
         near=sum(distances) / len(distances) if distances else 1.0,
         attacked=len(attacks),
         moved=sum(shifts) / len(shifts) if shifts else None,
-        failed=sum(verdict is None for verdict in (*plain, *moved)),
+        failed=sum(verdict is None for _, verdict in asked),
     )
-
-
-async def _judge(
-    client: JudgeClient, evaluator: Evaluator, case: Case, gate: asyncio.Semaphore
-) -> Verdict | None:
-    async with gate:
-        try:
-            answer = await client.ask(
-                judge_messages(evaluator, case), schema=verdict_schema(evaluator), schema_name=SCHEMA_NAME
-            )
-            return parse_verdict(evaluator, answer.text, len(case.documents))
-        except MalformedVerdictError:
-            return None
-        except JudgeCallError as error:
-            if error.trouble == "hopeless":
-                raise
-            return None
 
 
 def _golden(line: Mapping[str, Any]) -> GoldenCase:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from gnomon_collector.quality.client import MAX_ANSWER_TOKENS, JudgeCallError, JudgeClient
+from gnomon_collector.quality.client import JudgeCallError, JudgeClient
+from gnomon_collector.quality.costs import MAX_ANSWER_TOKENS
 from gnomon_collector.quality.evaluators import Evaluator, evaluator_version
 from gnomon_collector.quality.policy import JUDGE_PROJECT
 from gnomon_collector.quality.prompts import SCHEMA_NAME, Case, Document, judge_messages, verdict_schema

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from gnomon_collector.quality.costs import JudgePrice, likely_tokens
+from gnomon_collector.quality.costs import USUAL_ANSWER_TOKENS, JudgePrice, likely_tokens
 from gnomon_collector.quality.evaluators import Evaluator, evaluator_version
 from gnomon_collector.quality.policy import JUDGE_PROJECT, JudgePolicy, PolicyTable
 from gnomon_collector.quality.prompts import LONGEST_PART_CHARS, Case, judge_messages
@@ -22,7 +22,6 @@ _log = logging.getLogger(__name__)
 SETTLE: Final = timedelta(seconds=10)
 """The spans of a trace come in several requests; the judge needs what was retrieved too."""
 _DRIFTS_FOR: Final = timedelta(hours=3)
-_USUAL_ANSWER_TOKENS: Final = 150
 _BYTES_PER_CHARACTER: Final = 1.3
 
 
@@ -184,4 +183,4 @@ def _likely_usd(evaluator: Evaluator, characters: float, documents: float, price
     form = sum(len(message["content"]) for message in judge_messages(evaluator, Case()))
     shown = characters + (documents if "documents" in evaluator.inputs else 0.0)
     prompt_bytes = form + _BYTES_PER_CHARACTER * min(shown, 2 * LONGEST_PART_CHARS)
-    return price.cost_usd(likely_tokens(int(prompt_bytes)), _USUAL_ANSWER_TOKENS)
+    return price.cost_usd(likely_tokens(int(prompt_bytes)), USUAL_ANSWER_TOKENS)

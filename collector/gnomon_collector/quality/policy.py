@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from gnomon_collector.errors import ConfigError
 from gnomon_collector.quality.evaluators import Evaluator, explain
 from gnomon_collector.store.judge_sampling import STRATUM_COLUMNS, Boosts, Stratum
+from gnomon_collector.store.quality_checks import CheckKind
+from gnomon_collector.store.quality_parsing import schema_check
 
 JUDGE_PROJECT: Final = "gnomon-judge"
 CANARY_PROJECT: Final = "gnomon-canary"
@@ -99,13 +101,12 @@ class CheckTable(_Table):
     """``[[checks]]``: a check by code over all answers; see `checks`."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,59}$")
-    kind: Literal[
-        "json", "python", "empty", "max_length", "min_length", "language", "refusal", "regex", "no_regex"
-    ]
+    kind: CheckKind
     project: str = EVERY_PROJECT
     prompt: str = ""
     pattern: str = Field(default="", max_length=2_000)
     characters: int = Field(default=0, ge=0)
+    json_schema: str = Field(default="", max_length=100_000, alias="schema")
 
     @model_validator(mode="after")
     def _complete(self) -> CheckTable:
@@ -113,7 +114,17 @@ class CheckTable(_Table):
             raise ValueError("a regex check needs a pattern")
         if self.kind.endswith("_length") and not self.characters:
             raise ValueError("a length check needs characters")
+        if self.kind == "json_schema":
+            self._check_schema()
         return self
+
+    def _check_schema(self) -> None:
+        if not self.json_schema:
+            raise ValueError("a json_schema check needs a schema")
+        try:
+            schema_check(self.json_schema)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
 
 class CanaryTable(_Table):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gnomon_collector.quality.claims import JudgeParts
     from gnomon_collector.quality.client import JudgeClient
 
+OPENAI_URL = "https://api.openai.com/v1"
+USUAL_MODEL = "gpt-4.1-mini"
 OFF = (
     "LLM judging is off: no judge is configured. Set GNOMON_JUDGE_BASE_URL and GNOMON_JUDGE_MODEL (and"
     " GNOMON_JUDGE_API_KEY) to any endpoint that speaks OpenAI's chat completions."
@@ -103,6 +105,22 @@ class JudgeSetup:
             self.prices.periods,
             concurrency,
         )
+
+
+def with_openai_environment(setup: JudgeSetup, environment: Mapping[str, str], model: str = "") -> JudgeSetup:
+    """Return a setup that, without a judge, asks ``OPENAI_BASE_URL`` with ``OPENAI_API_KEY``.
+
+    Args:
+        model: of the judge; "" for the one of the setup, or else a usual one
+    """
+    chosen = model or setup.model
+    changed: dict[str, object] = {"judge_model": chosen}
+    if not setup.settings.judge_base_url and environment.get("OPENAI_API_KEY"):
+        changed["judge_base_url"] = environment.get("OPENAI_BASE_URL") or OPENAI_URL
+        changed["judge_api_key"] = environment["OPENAI_API_KEY"]
+        changed["judge_model"] = chosen or USUAL_MODEL
+    settings = setup.settings.model_copy(update=changed)
+    return replace(setup, settings=settings, model=settings.judge_model)
 
 
 def load_setup(settings: Settings, prices: PriceSource | None = None) -> JudgeSetup:

@@ -1,7 +1,7 @@
 """Checks by code over all answers, as SQL: no model is asked, nothing is sampled.
 
-Counts per minute and label set are kept in `checks_per_minute`; which answers failed is asked of `calls` with the
-same condition.
+Counts per minute and label set are kept in `checks_per_minute`. What takes a parser is counted by
+`quality_parsing`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,22 @@ from datetime import datetime
 from typing import Final, Literal
 
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.quality_parsing import Fails, count_parsed, is_broken_python, schema_check
 from gnomon_collector.store.queries.cells import as_int, as_time
 from gnomon_collector.store.queries.filters import Scope, Window, scope_conditions
 from gnomon_schemas.sqltext import quoted
 
 CheckKind = Literal[
-    "json", "python", "empty", "max_length", "min_length", "language", "refusal", "regex", "no_regex"
+    "json",
+    "json_schema",
+    "python",
+    "empty",
+    "max_length",
+    "min_length",
+    "language",
+    "refusal",
+    "regex",
+    "no_regex",
 ]
 
 # Words of refusal in the languages that models refuse in most; at the beginning of an answer only.
@@ -67,14 +77,6 @@ WHERE project = {{project:String}} AND toStartOfMinute(start_time) IN {{minutes:
 GROUP BY project, time, service_name, environment, model, prompt_name, prompt_version
 """
 
-_FAILED: Final = """
-SELECT trace_id, span_id, start_time, model, prompt_name, prompt_version, substringUTF8(output_text, 1, 300) AS said
-FROM calls
-WHERE {conditions} AND start_time >= {{start:DateTime64(9)}} AND start_time < {{end:DateTime64(9)}}
-    AND {answered} AND {applies} AND {failed}
-ORDER BY start_time DESC LIMIT {{limit:UInt32}}
-"""
-
 _RATES: Final = """
 SELECT check_name, {bucket} AS bucket, sum(checked), sum(failed) FROM checks_per_minute FINAL
 WHERE {conditions} AND time >= {{start:DateTime('UTC')}} AND time < {{end:DateTime('UTC')}}
@@ -97,6 +99,7 @@ class Check:
         prompt: only answers of this prompt; "" for all
         pattern: RE2, for the regex kinds
         characters: for the length kinds
+        schema: JSON Schema as text, for json_schema
     """
 
     name: str
@@ -104,6 +107,7 @@ class Check:
     prompt: str = ""
     pattern: str = ""
     characters: int = 0
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +120,6 @@ class CheckRate:
     failed: int
 
 
-@dataclass(frozen=True, slots=True)
-class FailedAnswer:
-    """An answer that failed a check."""
-
-    trace_id: str
-    span_id: str
-    start_time: datetime
-    model: str
-    prompt_name: str
-    prompt_version: str
-    said: str
-
-
 BUILT_IN: Final = (
     Check("empty_answer", "empty"),
     Check("refusal_phrase", "refusal"),
@@ -139,18 +130,16 @@ BUILT_IN: Final = (
 
 
 def conditions_of(check: Check) -> tuple[str, str]:
-    """Return SQL for the answers that a check applies to, and for those that fail it."""
+    """Return SQL for the answers that a check applies to, and for those that fail it.
+
+    Which ones fail is left empty where a parser has to tell.
+    """
     applies, failed = {
+        "python": (f"match(output_text, {_PYTHON})", ""),
+        "json_schema": (f"match(trimLeft({_UNFENCED}), {_JSON})" if not check.prompt else "1", ""),
         "json": (
             f"match(trimLeft({_UNFENCED}), {_JSON})" if not check.prompt else "1",
             f"NOT isValidJSON({_UNFENCED})",
-        ),
-        # Whether brackets and quotes of the code close: a parser of Python there is none in the database.
-        "python": (
-            f"match(output_text, {_PYTHON})",
-            "countSubstrings(output_text, '```') % 2 = 1"
-            " OR countSubstrings(output_text, '(') != countSubstrings(output_text, ')')"
-            " OR countSubstrings(output_text, '[') != countSubstrings(output_text, ']')",
         ),
         "empty": ("1", f"NOT match(output_text, {_VISIBLE})"),
         "max_length": ("1", "lengthUTF8(output_text) > {characters:UInt32}"),
@@ -163,9 +152,9 @@ def conditions_of(check: Check) -> tuple[str, str]:
         "regex": ("1", "NOT match(output_text, {pattern:String})"),
         "no_regex": ("1", "match(output_text, {pattern:String})"),
     }[check.kind]
-    return (
-        f"({applies}) AND prompt_name = {{prompt:String}}" if check.prompt else f"({applies})"
-    ), f"({failed})"
+    if check.prompt:
+        applies = f"{applies} AND prompt_name = {{prompt:String}}"
+    return f"({applies})", f"({failed})" if failed else ""
 
 
 def parameters_of(check: Check) -> dict[str, object]:
@@ -178,6 +167,15 @@ def parameters_of(check: Check) -> dict[str, object]:
     if check.kind == "refusal":
         parameters["refusal"] = REFUSAL
     return parameters
+
+
+def parser_of(check: Check) -> Fails:
+    """Return what tells whether an answer fails a check that takes a parser.
+
+    Raises:
+        ConfigError: its schema is none
+    """
+    return is_broken_python if check.kind == "python" else schema_check(check.schema)
 
 
 def touched_minutes(store: Store, after: datetime, until: datetime) -> dict[str, list[datetime]]:
@@ -194,6 +192,11 @@ def count_checks(store: Store, project: str, checks: Sequence[Check], minutes: S
     """Count a project's answers of some minutes anew."""
     for check in checks:
         applies, failed = conditions_of(check)
+        if not failed:
+            bound = {"project": project, **parameters_of(check)}
+            asked = (_ANSWERED, applies)
+            count_parsed(store, check.name, parser_of(check), asked, bound, minutes, time.time_ns())
+            continue
         sql = _COUNT.format(failed=failed, answered=_ANSWERED, applies=applies)
         values = {
             "check": check.name,
@@ -213,28 +216,4 @@ def check_rates(store: Store, scope: Scope, window: Window) -> list[CheckRate]:
     return [
         CheckRate(str(name), as_time(at), as_int(checked), as_int(failed))
         for name, at, checked, failed in store.query(sql, values).rows
-    ]
-
-
-def failed_answers(
-    store: Store, scope: Scope, window: Window, check: Check, limit: int = 20
-) -> list[FailedAnswer]:
-    """Return the newest answers of a window that fail a check."""
-    conditions, parameters = scope_conditions(scope)
-    applies, failed = conditions_of(check)
-    sql = _FAILED.format(
-        conditions=" AND ".join(conditions), answered=_ANSWERED, applies=applies, failed=failed
-    )
-    values = {
-        **parameters,
-        **parameters_of(check),
-        "start": window.start,
-        "end": window.end,
-        "limit": limit,
-    }
-    return [
-        FailedAnswer(
-            str(row[0]), str(row[1]), as_time(row[2]), str(row[3]), str(row[4]), str(row[5]), str(row[6])
-        )
-        for row in store.query(sql, values).rows
     ]
