@@ -18,10 +18,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LANGUAGES: Final = {"en": "English", "ru": "Русский"}
 LANGUAGE_COOKIE: Final = "gnomon_language"
 _TRANSLATED: Final = ("/_dash-layout", "/_dash-update-component")
-_TEXTS: Final = frozenset(
+TEXTS: Final = frozenset(
     {"children", "label", "title", "placeholder", "name", "aria-label", "copiedChildren", "headerName"}
 )
-_LISTS: Final = frozenset({"children", "data", "columnDefs"})
+LISTS: Final = frozenset({"children", "data", "columnDefs"})
 
 
 @cache
@@ -37,9 +37,9 @@ def words(language: str) -> Mapping[str, str]:
 def translated(value: Any, dictionary: Mapping[str, str], key: str = "") -> Any:
     """Return a JSON value with the texts of components exchanged."""
     if isinstance(value, str):
-        return dictionary.get(value, value) if key in _TEXTS else value
+        return dictionary.get(value, value) if key in TEXTS else value
     if isinstance(value, list):
-        inner = key if key in _LISTS else ""
+        inner = key if key in LISTS else ""
         return [translated(item, dictionary, inner) for item in value]
     if isinstance(value, dict):
         return {name: translated(item, dictionary, name) for name, item in value.items()}

@@ -64,7 +64,7 @@ def _example(one: ExampleRow, view: View, dataset: str) -> Any:
 
 def _part(title: str, text: str, note: str = "") -> Any:
     head = html.Div([title, html.Span(note, className="muted")] if note else title, className="example-head")
-    return html.Div([head, html.Div(text, className="example-text")], className="example-part")
+    return html.Div([head, html.Div(text, className="example-text", tabIndex=0)], className="example-part")
 
 
 def _button(label: str, action: str, one: ExampleRow, dataset: str, expected: str = "") -> Any:

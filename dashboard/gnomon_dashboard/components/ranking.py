@@ -45,6 +45,8 @@ def ranking(headers: Sequence[Any], rows: Sequence[Sequence[Cell]], *, texts: in
             className="rank",
         ),
         className="table-scroll",
+        # wide tables scroll: by keyboard too, where no link inside takes the focus
+        tabIndex=None if any(cell.href or cell.action for row in rows for cell in row) else 0,
     )
 
 
