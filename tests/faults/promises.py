@@ -27,6 +27,11 @@ FAULTS = (
         "cut off at any step of a flush and started again",
         ("tests/ingest/test_flusher.py::test_cut_off_at_any_step_and_started_again",),
     ),
+    Promise(
+        3,
+        "fsync or write fails (EIO, ENOSPC by strace): no ack, recovers, nothing lost",
+        ("tests/faults/test_io_errors.py",),
+    ),
     Promise(4, "disk full: 503, reading goes on, recovers", ("tests/faults/test_disk.py",)),
     Promise(5, "SIGTERM under load ends within 10 s", ("tests/faults/test_stop.py", "-k", "sig")),
     Promise(
@@ -76,6 +81,7 @@ FAULTS = (
         ("tests/ingest/test_permutations.py", "tests/ingest/test_duplicates.py"),
     ),
     Promise(18, "the noisy project alone gets 429", ("tests/ingest/test_quotas.py",)),
+    Promise(17, "unknown and revoked keys", ("tests/ingest/test_http_traces.py", "-k", "key or revoked")),
     Promise(
         19,
         "SDK: a collector that is away, hangs or resets",
@@ -84,25 +90,55 @@ FAULTS = (
 )
 
 SECURITY = (
-    Promise(1, "keys: random, hashed, scoped, expiring", ("tests/store/test_access.py",)),
-    Promise(3, "every route asks for the right scope", ("tests/security", "tests/cli/test_admin_api.py")),
+    Promise(
+        1, "keys: random, hashed, scoped, expiring, revoked within seconds", ("tests/store/test_access.py",)
+    ),
+    Promise(
+        2,
+        "sessions end everywhere within 5 s: logout, password, role, removal",
+        ("tests/security/test_sessions.py",),
+    ),
+    Promise(
+        3,
+        "every route, gRPC method, page and callback asks for the right scope or role",
+        ("tests/security/test_routes.py", "tests/security/test_roles.py", "tests/cli/test_admin_api.py"),
+    ),
     Promise(
         5,
         "the project comes from the key alone",
         ("tests/ingest/test_http_traces.py::test_the_project_comes_from_the_key_alone",),
     ),
+    Promise(
+        6,
+        "two-project canary over pages, callbacks, panels, exports, search and API",
+        ("tests/security/test_canary.py",),
+    ),
     Promise(7, "values are bound, never formatted into SQL", ("tests/store/test_battery.py",)),
+    Promise(8, "attribute keys stay data", ("tests/ingest/test_attributes.py",)),
     Promise(9, "CSP, and no other host", ("tests/dashboard/test_auth.py", "-k", "headers")),
+    Promise(10, "webhooks reach no private address", ("tests/alerts", "-k", "private or guard or ssrf")),
+    Promise(12, "CSV cells that would be formulas are neutralised", ("tests/dashboard", "-k", "csv")),
     Promise(
         13,
         "size limits hold after decompression",
         ("tests/ingest/test_http_traces.py", "-k", "large or bomb or empty"),
+    ),
+    Promise(
+        13,
+        "broken OTLP and whatever the API's schema allows: never a 5xx",
+        ("tests/security/test_fuzz.py",),
     ),
     Promise(14, "no content and no key in metrics and log", ("tests/ingest/test_http_health.py",)),
     Promise(
         15, "erasure reaches everything, replays bring nothing back", ("tests/operations/test_erasure.py",)
     ),
     Promise(16, "retention, and refusal of what is older", ("tests/operations/test_projects.py",)),
-    Promise(17, "sessions, forged requests, guessing", ("tests/dashboard/test_auth.py",)),
+    Promise(17, "forged requests, guessing, headers", ("tests/dashboard/test_auth.py",)),
+    Promise(
+        17,
+        "single sign-on: wrong signature, nonce, audience, issuer, state or time is refused",
+        ("tests/security/test_oidc.py",),
+    ),
+    Promise(18, "changes of access are audited with who did them", ("tests/security/test_settings_page.py",)),
     Promise(18, "masking before anything is written", ("tests/ingest/test_masking.py",)),
 )

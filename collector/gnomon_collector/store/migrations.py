@@ -257,7 +257,8 @@ def _check_history(wanted: Iterable[Migration], ledger: _Ledger) -> None:
     if unknown:
         raise MigrationError(
             f"The database has migrations that this version of Gnomon does not know: {', '.join(unknown)}."
-            " It was written by a newer version: upgrade Gnomon."
+            " It was written by a newer version. Install that one again, or go back with the backup from before"
+            " the upgrade: gnomon restore FILE --data NEW_DIR. Nothing was changed."
         )
     changed = sorted(name for name, entry in there.items() if entry.sha256 != here[name].sha256)
     if changed:
