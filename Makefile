@@ -126,6 +126,10 @@ bench-freshness: $(STAMP) ## Time from ack to queryable at 1,000 spans/s, and th
 bench-queries: $(STAMP) ## Overview panels at 10 M spans, p95 per panel
 	$(BIN)/python -m tests.bench.queries
 
+.PHONY: bench-dashboard
+bench-dashboard: $(STAMP) chromium ## Every panel at 10 M spans, pages in Chromium, 30 viewers beside an ingest
+	$(BIN)/python -m tests.bench.dashboard
+
 .PHONY: bench-drift
 bench-drift: $(STAMP) ## Drift: false alarms, delay until a shift is noticed, time at 10 M spans
 	$(BIN)/python -m tests.bench.drift

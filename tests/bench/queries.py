@@ -158,9 +158,9 @@ def run(options: argparse.Namespace, home: Path) -> Report:
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     with UsageWatch(os.getpid()) as watch, open_store(f"chdb://{home / 'chdb'}", data_dir=home) as store:
         migrate(store)
-        made = _generated(store, options, now)
+        made = generated(store, options, now)
         generated_s = time.monotonic() - started
-        _wait_for_merges(store)
+        wait_for_merges(store)
         cases = [
             case for preset in options.ranges for case in (*overview_cases(preset), *traces_cases(preset))
         ]
@@ -171,7 +171,7 @@ def run(options: argparse.Namespace, home: Path) -> Report:
         raw = {
             "times": [asdict(one) for one in times],
             "rows": {_name(one): one.rows for one in times},
-            "sizes": (sizes := _sizes(store)),
+            "sizes": (by_table := sizes(store)),
             "calls_in_rollups": _calls_in_rollups(store),
         }
     base = Report(
@@ -181,13 +181,14 @@ def run(options: argparse.Namespace, home: Path) -> Report:
         machine=machine,
         seconds=time.monotonic() - started,
         goals=_goals(times, made),
-        tables=[_times_table(times), _sizes_table(sizes, made)],
+        tables=[_times_table(times), sizes_table(by_table, made)],
         notes=_notes(options, made, generated_s, watch.peak_rss_bytes),
     )
     return replace(base, raw=raw)
 
 
-def _generated(store: Store, options: argparse.Namespace, now: datetime) -> Generated:
+def generated(store: Store, options: argparse.Namespace, now: datetime) -> Generated:
+    """Fill the store with `options.rows` spans over `options.days` until `now` (UTC)."""
     made = Generated(now, options.days, 0)
     for made in generate(store, spans=options.rows, days=options.days, now=now):
         print(f"{made.spans:,} spans", end="\r", flush=True)
@@ -195,7 +196,8 @@ def _generated(store: Store, options: argparse.Namespace, now: datetime) -> Gene
     return made
 
 
-def _wait_for_merges(store: Store) -> None:
+def wait_for_merges(store: Store) -> None:
+    """Wait until nothing is merged any more, for a minute at most."""
     give_up_at = time.monotonic() + _MERGES_S
     quiet = 0
     while quiet < 3 and time.monotonic() < give_up_at:
@@ -203,8 +205,8 @@ def _wait_for_merges(store: Store) -> None:
         quiet = 0 if store.query("SELECT 1 FROM system.merges LIMIT 1").rows else quiet + 1
 
 
-def _sizes(store: Store) -> dict[str, tuple[int, int, int]]:
-    """Rows, bytes on disk and parts of each table that has any."""
+def sizes(store: Store) -> dict[str, tuple[int, int, int]]:
+    """Return rows, bytes on disk and parts of each large table."""
     rows = store.query(
         "SELECT table, sum(rows), sum(bytes_on_disk), count() FROM system.parts"
         " WHERE active AND database = {database:String} GROUP BY table ORDER BY sum(rows) DESC",
@@ -247,10 +249,11 @@ def _times_table(times: Sequence[CaseTime]) -> Table:
     return Table("Queries", ["page", "query", "range", "p50 ms", "p95 ms", "first ms", "times asked"], rows)
 
 
-def _sizes_table(sizes: dict[str, tuple[int, int, int]], made: Generated) -> Table:
+def sizes_table(by_table: dict[str, tuple[int, int, int]], made: Generated) -> Table:
+    """Return what `sizes` found as a table."""
     rows: list[list[Cell]] = [
         [table, count, size / MIB, size / max(1, made.spans), parts]
-        for table, (count, size, parts) in sizes.items()
+        for table, (count, size, parts) in by_table.items()
     ]
     return Table("Tables", ["table", "rows", "MiB on disk", "bytes per span", "parts"], rows)
 

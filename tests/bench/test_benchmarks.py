@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.bench import freshness, ingest, insert_chain, peers, queries, stages
+from tests.bench import dashboard, freshness, ingest, insert_chain, peers, queries, stages
+from tests.bench.dashboard_panels import panel_cases
+from tests.bench.generated import generate
 from tests.bench.gnomon_server import gnomon_server
 from tests.bench.idle import measure_idle
 from tests.bench.ingest_case import run_load
 from tests.bench.load import LoadOptions, Marker
 from tests.bench.profile import leaf_shares, stage_shares
+from tests.bench.queries import time_case
 from tests.bench.visibility import chart_lags
+
+if TYPE_CHECKING:
+    from gnomon_collector.store.engine import Store
 
 
 def _report(directory: Path, name: str) -> dict[str, object]:
@@ -97,6 +105,28 @@ def test_queries_find_the_generated_spans(tmp_path: Path, data_dir: Path) -> Non
     assert raw["sizes"]["spans"][0] == 4000
     assert raw["calls_in_rollups"] == 2000
     assert raw["rows"]["Traces: traces, newest first 7d"] == 100
+
+
+def test_every_panel_of_every_page_is_asked(store: Store) -> None:
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    assert [made.spans for made in generate(store, spans=4000, days=2, now=now)][-1] == 4000
+    cases = list(panel_cases(store, "24h"))
+    times = [time_case(store, case, now, 1) for case in cases]
+    pages = {one.page for one in times}
+    assert {"Overview /", "Cost /cost", "Traces"} <= pages and len(times) > 80
+    assert any(page.startswith("Users /users/u") for page in pages)
+
+
+@pytest.mark.slow
+def test_pages_and_viewers_are_measured(tmp_path: Path) -> None:
+    sizes = ["--rows", "4000", "--days", "2", "--ranges", "24h", "--repeats", "1", "--viewers", "4"]
+    dashboard.main([*sizes, "--seconds", "12", "--rate", "200", "--reports", str(tmp_path)])
+    raw = _report(tmp_path, "dashboard")["raw"]
+    assert isinstance(raw, dict)
+    assert all(one["transferred_bytes"] > 0 and one["interactive_ms"] > 0 for one in raw["loads"])
+    alone, watched = raw["beside"]
+    assert watched["answers_ms"] and not watched["failed"] and not alone["answers_ms"]
+    assert alone["stored"] == alone["load"]["spans"] and watched["stored"] == watched["load"]["spans"]
 
 
 def test_the_comparison_measures_gnomon_twice(tmp_path: Path) -> None:

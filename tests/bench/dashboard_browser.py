@@ -1,0 +1,173 @@
+"""Pages of the dashboard in a real Chromium: how long they take, and what they transfer."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from tests.bench.gnomon_server import BenchError
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page, Request
+
+REFRESH_S: Final = 10
+"""Of the pages whose refresh is recorded."""
+
+_ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+_QUIET_S: Final = 0.5
+_GIVE_UP_S: Final = 60.0
+_HAS_CONTENT: Final = "document.querySelector('h1') !== null"
+
+
+@dataclass(frozen=True)
+class PageLoad:
+    """How a page came up.
+
+    Attributes:
+        is_first: with an empty cache; else it was shown before.
+        interactive_ms: until its heading stands there and its links work.
+        complete_ms: until every panel in sight has its answer.
+        transferred_bytes: of all answers as they went over the wire, headers included.
+        heap_bytes: of JavaScript, afterwards.
+    """
+
+    path: str
+    is_first: bool
+    interactive_ms: float
+    complete_ms: float
+    transferred_bytes: int
+    requests: int
+    heap_bytes: int
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A request that a page sends."""
+
+    path: str
+    body: str
+
+
+@dataclass
+class _Traffic:
+    """What goes over the wire of one page."""
+
+    under_way: set[str] = field(default_factory=set)
+    transferred: int = 0
+    requests: int = 0
+    ended_at: float = 0.0
+
+    def start(self, event: dict[str, Any]) -> None:
+        if not event["request"]["url"].startswith(("data:", "blob:")):
+            self.under_way.add(event["requestId"])
+            self.requests += 1
+
+    def finish(self, event: dict[str, Any]) -> None:
+        self.under_way.discard(event["requestId"])
+        self.transferred += int(event.get("encodedDataLength", 0))
+        self.ended_at = time.monotonic()
+
+
+@contextmanager
+def chromium() -> Iterator[BrowserContext]:
+    """A Chromium with an empty profile.
+
+    Raises:
+        BenchError: there is none.
+    """
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    if program is None:
+        raise BenchError("Chromium is missing: run tests/e2e/install_chromium.sh")
+    with (
+        tempfile.TemporaryDirectory(prefix="gnomon-bench-", ignore_cleanup_errors=True) as profile,
+        sync_playwright() as playwright,
+    ):
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=program, args=list(_ARGUMENTS), viewport={"width": 1440, "height": 1000}
+        )
+        yield context
+        context.close()
+
+
+def load_pages(ui_url: str, searches: Sequence[str]) -> list[PageLoad]:
+    """Load each page with an empty cache, then once more.
+
+    Args:
+        searches: path and query string of each page.
+    """
+    loads = []
+    for search in searches:
+        with chromium() as context:
+            page = context.new_page()
+            loads += [_load(page, f"{ui_url}{search}", is_first=is_first) for is_first in (True, False)]
+    return loads
+
+
+def refresh_requests(ui_url: str, searches: Sequence[str]) -> list[list[Posted]]:
+    """Return for each page what it posts at one live refresh."""
+    found = []
+    with chromium() as context:
+        for search in searches:
+            page = context.new_page()
+            _load(page, f"{ui_url}{search}&refresh={REFRESH_S}", is_first=False)
+            found.append(_posted(page))
+            page.close()
+    return found
+
+
+def _posted(page: Page) -> list[Posted]:
+    posted: list[Posted] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST":
+            posted.append(Posted(urlsplit(request.url).path, request.post_data or ""))
+
+    page.on("request", note)
+    deadline = time.monotonic() + 2 * REFRESH_S
+    while not posted and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(2000)
+    return posted
+
+
+def _load(page: Page, url: str, *, is_first: bool) -> PageLoad:
+    session = page.context.new_cdp_session(page)
+    traffic = _Traffic()
+    session.on("Network.requestWillBeSent", traffic.start)
+    session.on("Network.loadingFinished", traffic.finish)
+    session.on("Network.loadingFailed", traffic.finish)
+    session.send("Network.enable")
+    session.send("Performance.enable")
+    started = time.monotonic()
+    page.goto(url, wait_until="commit")
+    while not page.evaluate(_HAS_CONTENT):
+        _check(started, page)
+        page.wait_for_timeout(10)
+    interactive_s = time.monotonic() - started
+    while traffic.under_way or time.monotonic() - traffic.ended_at < _QUIET_S:
+        _check(started, page)
+        page.wait_for_timeout(20)
+    heap = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
+    session.detach()
+    return PageLoad(
+        path=urlsplit(url).path,
+        is_first=is_first,
+        interactive_ms=1e3 * interactive_s,
+        complete_ms=1e3 * (traffic.ended_at - started),
+        transferred_bytes=traffic.transferred,
+        requests=traffic.requests,
+        heap_bytes=int(heap["JSHeapUsedSize"]),
+    )
+
+
+def _check(started: float, page: Page) -> None:
+    if time.monotonic() - started > _GIVE_UP_S:
+        raise BenchError(f"{page.url} did not come to rest within {_GIVE_UP_S:.0f} s")
