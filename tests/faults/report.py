@@ -9,6 +9,8 @@ The table goes into docs/reliability.md too, between the markers of its section.
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -54,10 +56,12 @@ def main() -> int:
     arguments = parser.parse_args()
     promises = FAULTS if arguments.section == "faults" else SECURITY
     outcomes = []
+    where = machine()
     for promise in promises:
         outcomes.append(_run(promise, arguments.fast))
         print(outcomes[-1].row(), flush=True)
-    _save(arguments.section, outcomes, arguments.fast)
+        ran = "" if len(outcomes) == len(promises) else f", {len(outcomes)} of {len(promises)} promises"
+        _save(arguments.section, outcomes, arguments.fast, f"{where}{ran}")
     return 1 if any(outcome.failed for outcome in outcomes) else 0
 
 
@@ -80,7 +84,17 @@ def _run(promise: Promise, fast: bool) -> Outcome:
     return Outcome(promise, passed, len(failed) + (not cases), len(skipped), figures)
 
 
-def _save(section: str, outcomes: Sequence[Outcome], fast: bool) -> None:
+def machine() -> str:
+    """Return what the tests run on, and how busy it was before they began."""
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} cores, {memory_gib:.0f} GiB, Python {platform.python_version()},"
+        f" load average {load:.1f} at the start"
+    )
+
+
+def _save(section: str, outcomes: Sequence[Outcome], fast: bool, where: str) -> None:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -91,7 +105,7 @@ def _save(section: str, outcomes: Sequence[Outcome], fast: bool) -> None:
     after = rest[rest.index(f"<!-- :{section} -->") :]
     table = _HEAD + "\n".join(outcome.row() for outcome in outcomes)
     PAGE.write_text(
-        f"{before}{marker}`{command}`, {when}, commit {commit}\n\n{table}\n{after}", encoding="utf-8"
+        f"{before}{marker}`{command}`, {when}, commit {commit}; {where}\n\n{table}\n{after}", encoding="utf-8"
     )
 
 
