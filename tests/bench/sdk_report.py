@@ -138,9 +138,9 @@ def notes_of(
 ) -> list[str]:
     """Return how it was measured."""
     return [
-        f"{count:,} chat calls ({count // 4:,} streams of 60 chunks, {count // 2:,} of the"
-        f" others) for each SDK, {round_calls} at a time in turns with all others and with a bare client in the same"
-        " virtualenv. Content is captured, gzip as each SDK does by default.",
+        f"{count:,} calls of each kind ({count // 4:,} of streams of 60 chunks) for each SDK after a warm-up,"
+        f" {round_calls} at a time in turns with all others and with a bare client in the same"
+        " virtualenv. Content is captured, compressed as each SDK does by default.",
         "*CPU* is the caller's median (`time.thread_time`) plus the CPU of all other threads of the process,"
         " exporters included, spread over the calls; less the same of the bare client. *No socket* is the same call"
         " answered from memory, which leaves out most of the noise of the machine. *Whole process mean* is"
