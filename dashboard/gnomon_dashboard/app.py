@@ -1,6 +1,5 @@
 """`create_dashboard`: the dashboard as an ASGI application."""
 
-import importlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import JSONResponse, Response
 
+from gnomon_collector.errors import StoreError
 from gnomon_collector.identity import Provider
 from gnomon_collector.store import sessions, users
 from gnomon_collector.store.engine import Store
@@ -127,8 +127,11 @@ def create_dashboard(
     panel_routes.add_routes(server, context, [panel for page in PAGES for panel in page.panels])
     auth.add_routes(server, checked, auth.LoginThrottle(), provider.label if provider else "")
     if provider is not None:
-        importlib.import_module("gnomon_dashboard.oidc").add_routes(server, store, checked, provider)
+        from gnomon_dashboard import oidc  # authlib takes its time to import
+
+        oidc.add_routes(server, store, checked, provider)
     server.add_exception_handler(rights.NotAllowed, _refused)
+    server.add_exception_handler(StoreError, _no_database)
     dash = _dash(server, context, auth_required)
     server.add_middleware(ShownCurrency, currency=currency or Currency())
     _add_middleware(server, dash, checked, secret, auth_required, secure_cookies)
@@ -137,6 +140,10 @@ def create_dashboard(
 
 async def _refused(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, status_code=403)
+
+
+async def _no_database(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=503)
 
 
 def _dash(server: FastAPI, context: Context, auth_required: bool) -> Dash:

@@ -28,7 +28,8 @@ SESSION_COOKIE: Final = "gnomon_session"
 _TOKEN: Final = "session"
 _PUBLIC_PREFIXES: Final = ("/assets/",)
 OIDC_LOGIN: Final = "/oidc/login"
-PUBLIC: Final = ("/login", OIDC_LOGIN, "/oidc/callback")
+OIDC_CALLBACK: Final = "/oidc/callback"
+PUBLIC: Final = ("/login", OIDC_LOGIN, OIDC_CALLBACK)
 """Paths that are open to everybody."""
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
@@ -128,8 +129,9 @@ class Sessions:
         token = session.get(_TOKEN)
         session.clear()
         if isinstance(token, str):
-            self._known.pop(token, None)
-            await asyncio.to_thread(self.accounts.end, token)
+            async with self._asking:  # a question under way must not be answered after the end
+                await asyncio.to_thread(self.accounts.end, token)
+                self._known[token] = (None, self.clock())
 
     async def _found(self, token: str) -> User | None:
         known, asked = self._known.get(token, (None, float("-inf")))

@@ -18,9 +18,7 @@ from gnomon_collector.errors import BadRequest, StoreError
 from gnomon_collector.identity import Identity, LoginRefused, Provider, identity_of, is_safe_address
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.users import User, find_user, log_in_by_subject
-from gnomon_dashboard.auth import OIDC_LOGIN, Sessions, login_page, safe_next
-
-CALLBACK: Final = "/oidc/callback"
+from gnomon_dashboard.auth import OIDC_CALLBACK, OIDC_LOGIN, Sessions, login_page, safe_next
 
 _NEXT: Final = "next"
 _LEEWAY_S: Final = 60
@@ -42,13 +40,13 @@ def add_routes(app: FastAPI, store: Store, sessions: Sessions, provider: Provide
         try:
             await _trusted_metadata(client, provider)
             base = provider.public_url or str(request.base_url).rstrip("/")
-            answer: Response = await client.authorize_redirect(request, f"{base}{CALLBACK}")
+            answer: Response = await client.authorize_redirect(request, f"{base}{OIDC_CALLBACK}")
         except Exception as error:  # whatever the provider answers: a failed login is no error of ours
             return _failed(provider, error)
         request.session[_NEXT] = safe_next(next)
         return answer
 
-    @app.get(CALLBACK, include_in_schema=False)
+    @app.get(OIDC_CALLBACK, include_in_schema=False)
     async def come_back(request: Request) -> Response:
         goes_to = safe_next(str(request.session.get(_NEXT, "/")))
         try:
