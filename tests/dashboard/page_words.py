@@ -21,7 +21,8 @@ TECHNICAL: Final = re.compile(
 )
 CODE: Final = frozenset({"by", "find", "order", "checkout-service", "model:gpt-4o* latency>3s text…"})
 """Names of options, and examples of what to type."""
-_ZONE: Final = re.compile(r"[A-Z]\w+(/[\w+-]+)+")
+_NAME: Final = re.compile(r"[A-Z]\w+(/[\w+-]+)+|[a-z]+(_[a-z]+)+")
+"""A time zone, or the name of a score or a label."""
 _WORD: Final = re.compile(r"[A-Za-z]{2,}")
 
 
@@ -59,5 +60,5 @@ def words_of_layouts() -> set[str]:
 
 def is_word(text: str) -> bool:
     """Return whether a text has a word of a language in it, rather than code, numbers and names of formats."""
-    is_code = "=" in text or _ZONE.fullmatch(text) or text in CODE
+    is_code = "=" in text or _NAME.fullmatch(text) or text in CODE
     return not is_code and bool(_WORD.search(TECHNICAL.sub("", text)))

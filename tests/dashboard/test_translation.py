@@ -2,36 +2,119 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from starlette.testclient import TestClient
-from tests.dashboard.conftest import SECRET
+from tests.dashboard import rich
+from tests.dashboard.conftest import SECRET, fill
+from tests.dashboard.page_words import as_json, is_word, texts, words_of_layouts
+from tests.dashboard.seed import PROJECT
 
+from gnomon_dashboard import state
 from gnomon_dashboard.app import create_dashboard
-from gnomon_dashboard.pages import cache, cost, latency, people, prompts, settings
+from gnomon_dashboard.components.script_words import SCRIPT_WORDS
+from gnomon_dashboard.context import View
 from gnomon_dashboard.pages.catalogue import PAGES
-from gnomon_dashboard.pages.entry import GROUPS
-from gnomon_dashboard.translation import language_of, translated, words
+from gnomon_dashboard.pages.panel import Panel, answered
+from gnomon_dashboard.rights import whole_server
+from gnomon_dashboard.translation import exchanged, gaps, language_of, translated, words
 
 if TYPE_CHECKING:
+    from tests.conftest import SharedDatabase
+
     from gnomon_collector.store.engine import Store
 
 RUSSIAN = words("ru")
+SINGLE = {"/users": "/users/rich-u1", "/sessions": "/sessions/rich-s3", "/prompts": "/prompts/reply"}
+DRAWN = [
+    (path, panel)
+    for page in PAGES
+    for path in dict.fromkeys((page.path, SINGLE.get(page.path, page.path)))
+    for panel in page.panels
+    if panel.kind != "chart"
+]
 
 
-def test_every_entry_of_the_navigation_and_every_title_has_its_word() -> None:
-    panels = (*latency.PANELS, *cost.PANELS, *cache.PANELS, *prompts.ONE, *settings.PANELS)
-    panels += tuple(one for page in people.PAGES for one in page.panels)
-    said = {*GROUPS, *(entry.label for entry in PAGES if entry.is_listed)}
-    said |= {panel.title for panel in panels if panel.kind != "tiles"}
-    assert not {text for text in said if text not in RUSSIAN}
+@pytest.fixture(scope="module")
+def quiet(_embedded_database: SharedDatabase) -> Store:
+    store = _embedded_database.empty()
+    now = datetime.now(UTC)
+    fill(store, now)
+    rich.fill(store, now)
+    return store
+
+
+def headings(store: Store, path: str, panel: Panel, now: datetime) -> Iterator[str]:
+    """Yield headings of tables and labels of tiles in the answer of a panel."""
+    shown = state.parse(f"?project={PROJECT}&range=24h")
+    view = View(shown, PROJECT, state.window(shown, now), UTC, "light", path)
+    drawn, _over = answered(store, view, panel)
+    for node in parts(as_json(drawn)):
+        properties = node.get("props", {})
+        if node.get("type") == "Th" or "tile-label" in str(properties.get("className", "")):
+            yield from texts(properties.get("children"), "children")
+
+
+def parts(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield every component in a tree."""
+    if isinstance(node, list):
+        for one in node:
+            yield from parts(one)
+    elif isinstance(node, dict):
+        if "props" in node:
+            yield node
+        for value in node.values():
+            yield from parts(value)
+
+
+def test_every_word_of_every_page_has_its_translation() -> None:
+    with whole_server():
+        missing = {text for text in words_of_layouts() if exchanged(text, "ru") == text}
+    assert not missing
+
+
+def test_every_word_of_the_scripts_is_translated_and_every_other_one_is_listed() -> None:
+    assert not {word for word in SCRIPT_WORDS if word not in RUSSIAN}
+    assets = files("gnomon_dashboard") / "assets"
+    sources = "".join(one.read_text() for one in assets.iterdir() if one.name.endswith(".js"))
+    said = set(re.findall(r'part\("[a-z0-9]+", "[^"]*", "([^"]*[A-Za-z]{2,}[^"]*)"', sources))
+    said |= set(re.findall(r'\bword\("([^"]+)"\)', sources))
+    assert said <= set(SCRIPT_WORDS)
+
+
+def test_headings_and_figures_of_answers_are_translated(quiet: Store) -> None:
+    """What stands in an answer beside what services sent: headings of tables, and tiles."""
+    now = datetime.now(UTC)
+    with whole_server():
+        said = {text for path, panel in DRAWN for text in headings(quiet, path, panel, now)}
+    assert len(said) > 60
+    assert not {text for text in said if is_word(text) and exchanged(text, "ru") == text}
+
+
+def test_numbers_and_names_stand_in_the_translation() -> None:
+    assert exchanged("2 critical", "ru") == "критичных: 2"
+    assert exchanged("In the last 30 days it would have fired 3 times, 0.7 a week.", "ru") == (
+        "За последние 30 дней сработало бы 3 раз, 0.7 в неделю."
+    )
+    assert exchanged("Output length: drift", "ru") == "Длина ответа: дрейф"
+    assert exchanged("for 1 h 12 min", "ru") == "уже 1 h 12 min"
+    for text in ("what a user wrote", "for example this", "a cup of tea", "the payment failed"):
+        assert exchanged(text, "ru") == text
+    assert exchanged("2 failed", "en") == "2 failed"
+    for word, translation in RUSSIAN.items():
+        assert gaps(word) == gaps(translation), word
 
 
 def test_only_texts_of_components_are_exchanged() -> None:
     node = {
         "props": {"children": ["Cost", {"props": {"children": "my Cost"}}], "id": "Cost", "value": "Cost"}
     }
-    shown = translated(node, RUSSIAN)["props"]
+    shown = translated(node, "ru")["props"]
     assert shown["children"][0] == RUSSIAN["Cost"]
     assert shown["children"][1]["props"]["children"] == "my Cost"
     assert (shown["id"], shown["value"]) == ("Cost", "Cost")

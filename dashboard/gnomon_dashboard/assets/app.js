@@ -89,11 +89,19 @@
       return nothing();
     },
   };
+  // A word of ours in the language of the page (components/script_words.py); others as they are.
+  function word(text) {
+    for (const one of document.querySelectorAll("#script-words [data-word]")) {
+      if (one.dataset.word === text) return one.textContent;
+    }
+    return text;
+  }
+
   // An element with a class and a text, which is never read as HTML.
   function part(tag, className, text) {
     const node = document.createElement(tag);
     if (className) node.className = className;
-    if (text !== undefined) node.textContent = text;
+    if (text !== undefined) node.textContent = word(text);
     return node;
   }
 
@@ -109,7 +117,7 @@
     return answer;
   }
 
-  window.gnomonPage = { go, visit, parameters, part, call };
+  window.gnomonPage = { go, visit, parameters, part, call, word };
   window.gnomonScheme.watch(showScheme);
 
   document.addEventListener("click", (event) => {
@@ -118,8 +126,8 @@
     if (action === "copy-link") {
       navigator.clipboard?.writeText(window.location.href);
       const button = event.target.closest("[data-action]");
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy link"), 1500);
+      button.textContent = word("Copied");
+      setTimeout(() => (button.textContent = word("Copy link")), 1500);
     }
   });
 

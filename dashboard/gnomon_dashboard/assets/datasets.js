@@ -1,7 +1,7 @@
 // Datasets: the menu that adds calls to one, and what the page of a dataset writes.
 (function () {
   "use strict";
-  const { call, part, parameters, visit } = window.gnomonPage;
+  const { call, part, parameters, visit, word } = window.gnomonPage;
   const AT_ONCE = 500;
   const MOST = 10000;
 
@@ -67,8 +67,8 @@
   function form(place, state) {
     const box = part("form", "view-form");
     const input = part("input", "view-name");
-    input.placeholder = "Name of a new dataset";
-    input.setAttribute("aria-label", "Name of a new dataset");
+    input.placeholder = word("Name of a new dataset");
+    input.setAttribute("aria-label", word("Name of a new dataset"));
     input.maxLength = 80;
     box.append(input, part("button", "chip-button", "Add"));
     box.addEventListener("submit", async (event) => {
@@ -151,7 +151,7 @@
       // the second click is the one that counts
       if (button.dataset.sure !== "yes") {
         button.dataset.sure = "yes";
-        button.textContent = "Delete it for good";
+        button.textContent = word("Delete it for good");
         return;
       }
       if (await write("delete", { dataset: button.dataset.dataset })) visit(`/datasets?${parameters()}`);

@@ -1,7 +1,7 @@
 // The page of one trace: a score, a comment or a correction; a span raw; a call as a script.
 (function () {
   "use strict";
-  const { call } = window.gnomonPage;
+  const { call, word } = window.gnomonPage;
 
   async function post(form) {
     const state = document.getElementById("judge-state");
@@ -15,11 +15,11 @@
       correction: document.getElementById("judge-correction").value.trim(),
     };
     if (body.value === null && !body.comment && !body.correction) {
-      state.textContent = "Choose good or bad, or write something.";
+      state.textContent = word("Choose good or bad, or write something.");
       return;
     }
     await call("POST", "/api/scores", body);
-    state.textContent = "Saved";
+    state.textContent = word("Saved");
     document.getElementById("refresh-now")?.click();
   }
 

@@ -1,6 +1,7 @@
 // Panels: only those in sight ask the server; and what the menu of a panel does.
 (function () {
   "use strict";
+  const { part } = window.gnomonPage;
   const clientside = (window.dash_clientside = window.dash_clientside || {});
   const nothing = () => window.dash_clientside.no_update;
   const MARGIN = "240px";
@@ -65,13 +66,6 @@
     return all.toString();
   }
 
-  function part(tag, className, text) {
-    const node = document.createElement(tag);
-    node.className = className;
-    if (text !== undefined) node.textContent = text;
-    return node;
-  }
-
   function dialog(title, text) {
     const box = part("dialog", "sheet");
     const head = part("div", "sheet-head");
@@ -79,7 +73,7 @@
     const close = part("button", "chip-button", "Close");
     copy.addEventListener("click", () => {
       navigator.clipboard?.writeText(text);
-      copy.textContent = "Copied";
+      copy.textContent = window.gnomonPage.word("Copied");
     });
     close.addEventListener("click", () => box.close());
     head.append(part("h2", "", title), copy, close);

@@ -1,19 +1,13 @@
 // The query bar: names of fields, and values that they really have, while one types.
 (function () {
   "use strict";
+  const { part } = window.gnomonPage;
   const WAIT_MS = 120;
   let list = null;
   let asked = 0;
   let timer = null;
 
   const isBar = (node) => node?.closest?.(".query-bar") && node.tagName === "INPUT";
-
-  function part(tag, className, text) {
-    const node = document.createElement(tag);
-    node.className = className;
-    if (text !== undefined) node.textContent = text;
-    return node;
-  }
 
   // the piece of the query under the caret: where it starts, and what is typed of it
   function piece(input) {

@@ -1,7 +1,7 @@
 // Saved views: addresses with a name, shared by everybody who sees the project.
 (function () {
   "use strict";
-  const { call, part } = window.gnomonPage;
+  const { call, part, word } = window.gnomonPage;
   const project = () => document.querySelector("#filter-project")?.value || window.gnomonPage.parameters().get("project") || "";
 
   function entry(view, place) {
@@ -28,8 +28,8 @@
   function form(place) {
     const box = part("form", "view-form");
     const input = part("input", "view-name");
-    input.placeholder = "Name of this view";
-    input.setAttribute("aria-label", "Name of this view");
+    input.placeholder = word("Name of this view");
+    input.setAttribute("aria-label", word("Name of this view"));
     input.maxLength = 80;
     const button = part("button", "chip-button", "Save");
     box.append(input, button);

@@ -9,6 +9,7 @@ from dash import dcc, html
 from gnomon_dashboard import ids, theme
 from gnomon_dashboard.components.attributes import aria
 from gnomon_dashboard.components.icons import icon
+from gnomon_dashboard.components.script_words import script_words
 from gnomon_dashboard.pages.entry import Entry, in_groups
 from gnomon_dashboard.state import PRESETS, REFRESHES_S
 
@@ -25,6 +26,7 @@ def shell(pages: tuple[Entry, ...], user_menu: bool = True) -> Any:
             dcc.Location(id=ids.URL, refresh=False),
             dcc.Store(id=ids.SCHEME),
             dcc.Store(id=ids.PAGE_KEY),
+            script_words(),
             dcc.Interval(id=ids.REFRESH_TIMER, interval=10_000, disabled=True),
             html.Div(
                 className="shell",
