@@ -48,7 +48,9 @@ _RESPONSE: Final = (
     " generations Array(Array(Tuple(generation_info Tuple(finish_reason String),"
     " message Tuple(kwargs Tuple(response_metadata Tuple(id String)))))))"
 )
-_REQUEST: Final = "Tuple(model String, stream Nullable(Bool), messages String, input String, query String)"
+_REQUEST: Final = (
+    "Tuple(model String, stream Nullable(Bool), messages String, input String, query String, contents String)"
+)
 
 _CACHE_READ: Final = (
     "coalesce(u.prompt_tokens_details.cached_tokens, u.input_tokens_details.cached_tokens,"
@@ -74,12 +76,18 @@ _OUTPUT: Final = (
 
 
 _INPUT_MESSAGES: Final = (
-    "multiIf(startsWith(f_input_messages, '{'), JSONExtractRaw(f_input_messages, 'messages'),"
-    " f_input_messages != '', f_input_messages, request.messages != '', request.messages, request.input)"
+    "multiIf(startsWith(f_input_messages, '{') AND JSONHas(f_input_messages, 'items'),"
+    " JSONExtractRaw(f_input_messages, 'items'),"
+    " startsWith(f_input_messages, '{'), JSONExtractRaw(f_input_messages, 'messages'),"
+    " f_input_messages != '', f_input_messages, request.messages != '', request.messages,"
+    " request.contents != '', request.contents, request.input)"
 )
 _OUTPUT_MESSAGES: Final = (
     "multiIf(f_output_messages != '', f_output_messages, startsWith(f_response, '['), f_response,"
-    " startsWith(f_response, '{') AND JSONHas(f_response, 'role'), concat('[', f_response, ']'), '')"
+    " startsWith(f_response, '{') AND JSONHas(f_response, 'role'), concat('[', f_response, ']'),"
+    # Gemini's: one candidate
+    " startsWith(f_response, '{') AND JSONHas(f_response, 'content', 'parts'),"
+    " concat('[', JSONExtractRaw(f_response, 'content'), ']'), '')"
 )
 
 
@@ -141,12 +149,14 @@ def last_message(text: str, *, of_user: bool) -> str:
     """Return SQL for the readable text of the last message of a role, tool calls as name(arguments)."""
     shape = (
         "Array(Tuple(role String, content String,"
-        " parts Array(Tuple(type String, content String, name String, arguments String, response String))))"
+        " parts Array(Tuple(type String, content String, name String, arguments String, response String,"
+        # Gemini's parts have no type
+        " text String))))"
     )
     part = (
         "multiIf(p.type = 'tool_call', concat(p.name, '(', p.arguments, ')'),"
         " p.type = 'tool_call_response', p.response,"
-        " p.type IN ('reasoning', 'blob', 'file', 'uri'), '', p.content)"
+        " p.type IN ('reasoning', 'blob', 'file', 'uri'), '', p.content = '', p.text, p.content)"
     )
     parts = f"arrayStringConcat(arrayFilter(x -> x != '', arrayMap(p -> {part}, m.parts)), '\\n')"
     roles = strings(_USERS if of_user else _ASSISTANTS)

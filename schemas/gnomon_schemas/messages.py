@@ -145,6 +145,9 @@ def _body(value: Mapping[str, Any], role: str) -> list[Message]:
             return [message(_choice(item), "assistant") for item in value[name][:MOST_MESSAGES]]
     if isinstance(value.get("generations"), list):
         return _generations(value["generations"])
+    items = value.get("items")
+    if isinstance(items, list) and any(_is_message(item) for item in items):  # LiveKit's chat context
+        return _of_list(items, role)
     if isinstance(value.get("output"), list):  # OpenAI's responses
         return _of_list(value["output"], "assistant")
     if "input" in value and ("model" in value or "instructions" in value):

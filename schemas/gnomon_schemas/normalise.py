@@ -17,7 +17,7 @@ from gnomon_schemas.dialects import FIELDS, Dialect, load_dialects, with_trait
 from gnomon_schemas.language import call_language
 from gnomon_schemas.otlp import DDL_SLOTS, JSON_KEY
 from gnomon_schemas.prices import CACHE_VERSION, COST_USD, IS_CACHE_HIT, PRICE_ARRAYS
-from gnomon_schemas.recognition import fields_select, kind_by_operation
+from gnomon_schemas.recognition import event_text, fields_select, kind_by_attribute, kind_by_operation
 from gnomon_schemas.sqltext import mapped, one_of, quoted, strings
 
 MAX_TEXT_CHARS: Final = 8192
@@ -307,7 +307,7 @@ _CHOICES: Final = f"""\
     if(duration_is_senseless, toUInt64(0), toUInt64(end_ns - start_ns) + said_duration_ns) AS duration_ns,
     multiIf(f_kind IN ({strings(attributes.SPAN_KINDS)}), f_kind, operation_kind != '', operation_kind,
         f_request_model != '' AND (seen_input_tokens IS NOT NULL OR seen_output_tokens IS NOT NULL), 'generation',
-        has(keys, '{attributes.TOOL_NAME}'), 'tool', 'other') AS kind,
+        {kind_by_attribute(load_dialects(), "'other'")}) AS kind,
     {mapped("said_provider", PROVIDERS, "said_provider")} AS provider,
     if(said_response_model != '', said_response_model, request_model) AS model,
     arrayElement(splitByChar('.', error_class), -1) AS error_type,
@@ -330,10 +330,12 @@ _CHOICES: Final = f"""\
     coalesce(said_stream, if(said_ttft_ms IS NULL OR {_ALWAYS_SAYS_TTFT}, NULL, true)) AS stream,
     multiIf(flat_user_message != '', flat_user_message, user_message != '', {bodies.readable("user_message")},
         f_input != '', f_input, said_query != '', said_query, f_retrieval_query != '', f_retrieval_query,
-        input_messages != '', input_messages, f_request) AS whole_input,
+        input_messages != '', input_messages, f_request != '', f_request, {event_text(load_dialects(), "input")})
+        AS whole_input,
     multiIf(flat_assistant_message != '', flat_assistant_message,
         assistant_message != '', {bodies.readable("assistant_message")}, response_text != '', response_text,
-        f_output != '', f_output, f_output_messages != '', f_output_messages, f_response) AS whole_output"""
+        f_output != '', f_output, f_output_messages != '', f_output_messages, f_response != '', f_response,
+        {event_text(load_dialects(), "output")}) AS whole_output"""
 
 
 def _decoded(text: str) -> str:
@@ -344,15 +346,19 @@ def _decoded(text: str) -> str:
     )
 
 
-_EXCLUSIVE: Final = one_of(
-    "concat(dialect, ' ', provider)",
-    [f"{dialect.id} {provider}" for dialect in load_dialects() for provider in dialect.exclusive_providers],
-)
+def _exclusive(dialects: Sequence[Dialect]) -> str:
+    """SQL for a span's dialect counting its provider's input tokens beside the cache."""
+    whole = [dialect.id for dialect in dialects if "*" in dialect.exclusive_providers]
+    pairs = [f"{dialect.id} {provider}" for dialect in dialects for provider in dialect.exclusive_providers]
+    return f"({one_of('dialect', whole)} OR {one_of(_PAIR, pairs)})"
+
+
+_PAIR: Final = "concat(dialect, ' ', provider)"
 _MENDED: Final = f"""\
 *,
     {mapped("said_finish_reason", FINISH_REASONS, "said_finish_reason")} AS finish_reason,
     -- more cache than input: this SDK counts the cache beside the input, not inside it
-    if(said_cache_tokens > said_input_tokens OR {_EXCLUSIVE}, said_input_tokens + said_cache_tokens,
+    if(said_cache_tokens > said_input_tokens OR {_exclusive(load_dialects())}, said_input_tokens + said_cache_tokens,
         said_input_tokens) AS input_tokens,
     {_decoded("whole_input")} AS decoded_input,
     {_decoded("whole_output")} AS decoded_output,

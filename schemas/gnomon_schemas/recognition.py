@@ -118,3 +118,23 @@ def kind_by_operation(dialects: Sequence[Dialect]) -> str:
     return mapped(
         "f_operation", {word: kind for each in dialects for word, kind in each.operations.items()}, "''"
     )
+
+
+def kind_by_attribute(dialects: Sequence[Dialect], otherwise: str) -> str:
+    """Return SQL for the kind that an attribute tells, `otherwise` (SQL) where none does."""
+    attributes: dict[str, list[str]] = {}
+    for dialect in dialects:
+        for attribute, kind in dialect.kind_attributes.items():
+            attributes.setdefault(kind, []).append(attribute)
+    cases = [f"hasAny(keys, [{strings(listed)}]), {quoted(kind)}" for kind, listed in attributes.items()]
+    return f"multiIf({', '.join(cases)}, {otherwise})"
+
+
+def event_text(dialects: Sequence[Dialect], field: str) -> str:
+    """Return SQL for the first text that a span's events have for a field of `EVENT_FIELDS`, else empty."""
+    sources = [source.split(" ", 1) for dialect in dialects for source in dialect.events.get(field, ())]
+    texts = [
+        f"otlp_events.3[indexOf(otlp_events.2, {quoted(event)})][{quoted(attribute)}]"
+        for event, attribute in sources
+    ]
+    return f"arrayFirst(t -> t != '', [{', '.join(texts)}])"

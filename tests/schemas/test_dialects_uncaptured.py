@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.ingest.payloads import hour_ago_ns, request, span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from tests.ingest.payloads import hour_ago_ns, key_values, request, span
 from tests.ingest.pipeline import Pipeline
 
 COLUMNS = (
@@ -345,6 +346,197 @@ SPANS: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
         },
         {"dialect": "openinference", "kind": "generation", "input_tokens": 106, "input_text": "the last"},
     ),
+    "Claude Code, a call": (
+        "com.anthropic.claude_code.tracing",
+        {
+            "span.type": "llm_request",
+            "model": "claude-sonnet-4-5",
+            "input_tokens": 12,
+            "cache_read_tokens": 2000,
+            "cache_creation_tokens": 300,
+            "output_tokens": 40,
+            "ttft_ms": 812.5,
+            "stop_reason": "end_turn",
+            "new_context": "Fix the test.",
+            "response.model_output": "Fixed.",
+            "session.id": "s",
+            "attempt": 1,
+        },
+        {
+            "dialect": "claude-code",
+            "kind": "generation",
+            "model": "claude-sonnet-4-5",
+            "input_tokens": 2312,
+            "cache_read_tokens": 2000,
+            "cache_write_tokens": 300,
+            "output_tokens": 40,
+            "ttft_ms": 812.5,
+            "finish_reason": "stop",
+            "input_text": "Fix the test.",
+            "output_text": "Fixed.",
+            "session_id": "s",
+        },
+    ),
+    "Claude Code, a call with little in the cache": (
+        "com.anthropic.claude_code.tracing",
+        {"span.type": "llm_request", "model": "c", "input_tokens": 500, "cache_read_tokens": 100},
+        {"input_tokens": 600, "cache_read_tokens": 100},
+    ),
+    "Claude Code, the prompt that it began with": (
+        "com.anthropic.claude_code.tracing",
+        {"span.type": "interaction", "user_prompt": "Fix the test.", "interaction.sequence": 1},
+        {"kind": "agent", "input_text": "Fix the test.", "input_tokens": None},
+    ),
+    "Claude Code, a failed call": (
+        "com.anthropic.claude_code.tracing",
+        {"span.type": "llm_request", "model": "c", "success": False, "status_code": 529},
+        {"kind": "generation", "status": "error", "error_code": 529},
+    ),
+    "Gemini CLI, a call": (
+        "gemini-cli",
+        {
+            "gen_ai.operation.name": "llm_call",
+            "gen_ai.agent.name": "gemini-cli",
+            "gen_ai.request.model": "gemini-2.5-pro",
+            "gen_ai.usage.input_tokens": 7,
+            "gen_ai.usage.output_tokens": 2,
+            "gen_ai.input.messages": '[{"role":"user","parts":[{"text":"Привет"}]}]',
+            "gen_ai.output.messages": '[{"role":"model","parts":[{"text":"Hi."}]}]',
+        },
+        {
+            "dialect": "gemini-cli",
+            "kind": "generation",
+            "input_tokens": 7,
+            "input_text": "Привет",
+            "output_text": "Hi.",
+        },
+    ),
+    "Gemini CLI, a tool": ("gemini-cli", {"gen_ai.operation.name": "tool_call"}, {"kind": "tool"}),
+    "Google ADK, a call": (
+        "gcp.vertex.agent",
+        {
+            "gen_ai.operation.name": "generate_content",
+            "gen_ai.system": "gcp.vertex.agent",
+            "gen_ai.request.model": "gemini-2.5-flash",
+            "gen_ai.usage.input_tokens": 100,
+            "gen_ai.usage.output_tokens": 50,
+            "gen_ai.usage.experimental.reasoning_tokens": 10,
+            "gen_ai.response.finish_reasons": ["stop"],
+            "gcp.vertex.agent.session_id": "s",
+            "gcp.vertex.agent.llm_request": '{"model":"gemini-2.5-flash","config":{"system_instruction":"Be kind."},'
+            '"contents":[{"role":"user","parts":[{"text":"Weather in Oslo?"}]}]}',
+            "gcp.vertex.agent.llm_response": '{"content":{"role":"model","parts":[{"text":"Rain."}]},"partial":false}',
+        },
+        {
+            "dialect": "google-adk",
+            "kind": "generation",
+            "input_tokens": 100,
+            "output_tokens": 50,
+            "reasoning_tokens": 10,
+            "session_id": "s",
+            "input_text": "Weather in Oslo?",
+            "output_text": "Rain.",
+        },
+    ),
+    "Google ADK, a tool": (
+        "gcp.vertex.agent",
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gcp.vertex.agent.tool_call_args": '{"city":"Oslo"}',
+            "gcp.vertex.agent.tool_response": '{"sky":"rain"}',
+        },
+        {"kind": "tool", "input_text": '{"city":"Oslo"}', "output_text": '{"sky":"rain"}'},
+    ),
+    "Laminar, a call": (
+        "lmnr.tracer",
+        {
+            "lmnr.span.type": "LLM",
+            "gen_ai.system": "openai",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.usage.input_tokens": 106,
+            "gen_ai.usage.output_tokens": 36,
+            "lmnr.span.input": '[{"role":"user","content":"Paris?"}]',
+            "lmnr.association.properties.session_id": "s",
+            "lmnr.association.properties.user_id": "u",
+            "lmnr.association.properties.metadata.plan": "free",
+        },
+        {
+            "dialect": "laminar",
+            "kind": "generation",
+            "provider": "openai",
+            "input_tokens": 106,
+            "session_id": "s",
+            "user_id": "u",
+            "metadata": {"plan": "free"},
+        },
+    ),
+    "Laminar, what its cache answered": (
+        "lmnr.tracer",
+        {"lmnr.span.type": "CACHED", "lmnr.span.output": "Yes."},
+        {"kind": "step", "output_text": "Yes."},
+    ),
+    "LiveKit, a call": (
+        "livekit-agents",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.usage.input_tokens": 30,
+            "gen_ai.usage.output_tokens": 9,
+            "lk.response.ttft": 0.25,
+            "lk.chat_ctx": '{"items":[{"id":"1","type":"message","role":"user","content":"Hello?"}]}',
+            "lk.response.text": "Hi there.",
+        },
+        {
+            "dialect": "livekit",
+            "kind": "generation",
+            "input_tokens": 30,
+            "ttft_ms": 250.0,
+            "input_text": "Hello?",
+            "output_text": "Hi there.",
+        },
+    ),
+    "LiveKit, a tool": (
+        "livekit-agents",
+        {
+            "lk.function_tool.name": "weather",
+            "lk.function_tool.arguments": "{}",
+            "lk.function_tool.output": "rain",
+        },
+        {"kind": "tool", "output_text": "rain"},
+    ),
+    "VoltAgent, a call inside an agent": (
+        "@voltagent/core",
+        {
+            "entity.type": "agent",
+            "span.type": "llm",
+            "llm.model": "openai/gpt-4o-mini",
+            "llm.messages": '[{"role":"user","content":"Paris?"}]',
+            "output": "Yes.",
+            "llm.usage.prompt_tokens": 106,
+            "llm.usage.completion_tokens": 36,
+            "voltagent.conversation_id": "s",
+            "user.id": "u",
+        },
+        {
+            "dialect": "voltagent",
+            "kind": "generation",
+            "input_tokens": 106,
+            "output_tokens": 36,
+            "session_id": "s",
+            "user_id": "u",
+            "input_text": "Paris?",
+            "output_text": "Yes.",
+        },
+    ),
+    "VoltAgent, the agent": (
+        "@voltagent/core",
+        {
+            "entity.type": "agent",
+            "usage.prompt_tokens": 106,
+            "agent.messages": '[{"role":"user","content":"Paris?"}]',
+        },
+        {"kind": "agent", "input_text": "Paris?"},
+    ),
     "names that mean something in one dialect alone": (
         "my.service",
         {"model": "Volvo", "duration": "4", "input.value": "x", "session_id": "y"},
@@ -390,3 +582,26 @@ def test_a_stream_that_logfire_reports_at_its_end_began_before(pipeline: Pipelin
     rows = pipeline.rows("SELECT toUnixTimestamp64Nano(start_time), duration_ns, output_tokens FROM calls")
     assert rows == [(start_ns, 150 * 10**9, 36)]
     assert pipeline.value("SELECT sum(calls) FROM calls_per_minute FINAL") == 1
+
+
+def test_texts_of_span_events_are_read(pipeline: Pipeline) -> None:
+    """Spring AI keeps what was asked and answered in events."""
+    start_ns = hour_ago_ns()
+    said = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.system": "openai",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.usage.input_tokens": 106,
+        "spring.ai.chat.client.stream": "false",
+    }
+    events = [
+        Span.Event(name=name, time_unix_nano=start_ns + 1, attributes=key_values(values))
+        for name, values in (
+            ("gen_ai.content.prompt", {"gen_ai.prompt": "Привет?"}),
+            ("gen_ai.content.completion", {"gen_ai.completion": "Здравствуйте."}),
+        )
+    ]
+    pipeline.send(request([span(1, start_ns, said, events=events)], scope="org.springframework.ai"))
+    assert pipeline.rows(
+        "SELECT dialect, kind, input_tokens, input_text, output_text, stream FROM calls"
+    ) == [("spring-ai", "generation", 106, "Привет?", "Здравствуйте.", False)]

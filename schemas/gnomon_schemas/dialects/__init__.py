@@ -22,6 +22,13 @@ ORDER: Final = (
     "pydantic_ai",
     "openlit",
     "langsmith",
+    "claude_code",
+    "gemini_cli",
+    "google_adk",
+    "laminar",
+    "livekit",
+    "voltagent",
+    "spring_ai",
     "anthropic_native",
     "openllmetry_legacy",
     "openllmetry",
@@ -75,6 +82,9 @@ FIELDS: Final = (
 )
 """What a dialect can say; the columns of `spans` are computed from these."""
 
+EVENT_FIELDS: Final = ("input", "output")
+"""What a dialect can say in span events."""
+
 TRAITS: Final = (
     "json_quoted",
     "flat_messages",
@@ -101,6 +111,8 @@ class Dialect:
         fields: attribute names by field, looked up on every span
         own_fields: the same, looked up on spans of this dialect alone, and before `fields`
         operations: its words for what a span does, as Gnomon's kinds
+        kind_attributes: attributes that tell a span's kind, where no operation does
+        events: of `EVENT_FIELDS`, where no attribute says it: an event's name, a space, and its attribute
         metadata_prefixes: attributes that begin so are metadata by the rest of their name
         first_token_events: span events of which the first tells when the first token came
         exclusive_providers: providers whose tokens it counts beside the cache; ``*`` is all
@@ -115,6 +127,8 @@ class Dialect:
     fields: Mapping[str, tuple[str, ...]]
     own_fields: Mapping[str, tuple[str, ...]]
     operations: Mapping[str, str]
+    kind_attributes: Mapping[str, str]
+    events: Mapping[str, tuple[str, ...]]
     metadata_prefixes: tuple[str, ...]
     first_token_events: tuple[str, ...]
     exclusive_providers: tuple[str, ...]
@@ -150,12 +164,15 @@ def _load(name: str) -> Dialect:
         fields={field: tuple(sources) for field, sources in raw.get("fields", {}).items()},
         own_fields={field: tuple(sources) for field, sources in raw.get("own_fields", {}).items()},
         operations=dict(raw.get("operations", {})),
+        kind_attributes=dict(raw.get("kind_attributes", {})),
+        events={field: tuple(sources) for field, sources in raw.get("events", {}).items()},
         metadata_prefixes=tuple(raw.get("metadata_prefixes", ())),
         first_token_events=tuple(raw.get("first_token_events", ())),
         exclusive_providers=tuple(raw.get("exclusive_providers", ())),
         traits=frozenset(raw.get("traits", ())),
     )
     _check_words(name, "fields", {*dialect.fields, *dialect.own_fields}, FIELDS)
+    _check_words(name, "events", {*dialect.events}, EVENT_FIELDS)
     _check_words(name, "traits", dialect.traits, TRAITS)
     return dialect
 
