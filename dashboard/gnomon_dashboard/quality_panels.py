@@ -24,7 +24,7 @@ from gnomon_collector.store.quality_estimates import (
 )
 from gnomon_collector.store.quality_satisfaction import Correlation
 from gnomon_collector.store.queries.filters import Window
-from gnomon_dashboard import links, quality_figures, units
+from gnomon_dashboard import links, quality_figures, state, units
 from gnomon_dashboard.components import tiles
 from gnomon_dashboard.components.ranking import Cell, ranking
 from gnomon_dashboard.components.tiles import Tile
@@ -172,7 +172,7 @@ def _switch(view: View, chosen: str) -> Any:
         [
             dcc.Link(
                 label,
-                href=links.to_page("/quality", view.state.with_options(by=name)),
+                href="/quality" + state.to_query(view.state.with_options(by=name)),
                 className=f"chip-button{' active' if name == chosen else ''}",
             )
             for name, label in _DIMENSIONS.items()

@@ -85,21 +85,50 @@ def test_a_page_fills_and_fits_a_phone(page: Page, open_address: str, path: str,
     until(page, "document.documentElement.scrollWidth <= 390", timeout_s=10)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/", "/cost", "/users", "/prompts/reply", "/traces"])
-def test_axe_finds_nothing_serious(page: Page, open_address: str, path: str, scheme: Any) -> None:  # noqa: F811
+def serious(page: Page) -> list[tuple[str, str, str]]:  # noqa: F811
+    """What axe-core finds on a page that keeps somebody from using it."""
     from axe_playwright_python.sync_playwright import Axe
 
-    page.emulate_media(color_scheme=scheme)
-    visit(page, open_address, path)
-    found = Axe().run(page).response["violations"]
-    serious = [
+    return [
         (one["id"], node["target"], node.get("failureSummary", "")[:200])
-        for one in found
+        for one in Axe().run(page).response["violations"]
         for node in one["nodes"][:5]
         if one["impact"] in ("serious", "critical")
     ]
-    assert not serious
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/cost", "/users", "/prompts/reply", "/traces"])
+def test_axe_finds_nothing_serious(page: Page, open_address: str, path: str, scheme: Any) -> None:  # noqa: F811
+    page.emulate_media(color_scheme=scheme)
+    visit(page, open_address, path)
+    assert not serious(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(
+    page: Page,  # noqa: F811
+    open_address: str,
+    shop: Store,
+    trace_ids: list[str],
+    scheme: Any,
+) -> None:
+    from gnomon_collector.store import datasets
+    from gnomon_dashboard.pages.catalogue import PAGES
+
+    made = datasets.create_dataset(shop, seed.PROJECT, f"in {scheme}", "", "")
+    datasets.add_examples(shop, made, [(one, "") for one in trace_ids[:30]], "ann")
+    single = (f"/trace/{trace_ids[0]}", "/sessions/rich-s3", f"/datasets/in {scheme}", "/incident/none")
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 1440, "height": 3000})
+    found = {}
+    for path in (*(one.path for one in PAGES if one.is_listed), *single):
+        page.goto(f"{open_address}{path}?project={seed.PROJECT}&range=24h&refresh=0")
+        page.locator("#content h1, #content .tile-value, #content .panel").first.wait_for(state="attached")
+        settle(page)
+        found[path] = serious(page)
+    assert not {path: said for path, said in found.items() if said}
 
 
 def test_a_panel_says_its_sql_and_leads_to_its_traces(page: Page, open_address: str) -> None:  # noqa: F811
@@ -213,7 +242,9 @@ def test_a_list_goes_on_sorts_and_is_whole_as_csv(page: Page, open_address: str)
     page.locator("#sessions-list th").get_by_role("link", name="Cost").click()
     page.wait_for_url("**order=cost**")
     assert "page=" not in page.url
-    until(page, "document.querySelector('#sessions-list .sort-mark')?.parentElement.innerText.includes('Cost')")
+    until(
+        page, "document.querySelector('#sessions-list .sort-mark')?.parentElement.innerText.includes('Cost')"
+    )
     costs = [float(one.strip("$,")) for one in page.locator("#sessions-list td.bar-cell").all_inner_texts()]
     assert costs == sorted(costs, reverse=True)
     page.locator("#sessions-list th").get_by_role("link", name="Cost").click()

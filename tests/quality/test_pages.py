@@ -99,7 +99,17 @@ def test_every_panel_draws(judged: Store) -> None:
 def test_groups_show_the_difference(judged: Store, by: str) -> None:
     (groups,) = [one for one in quality.PANELS if one.id == "quality-groups"]
     text = str(panel.answered(judged, view(by=by), groups)[0])
+    assert all(f"by={name}" in text for name in ("model", "service", "language"))
     assert ("change-bad" in text and "v2" in text) == (by in ("prompt_version", "nonsense"))
+
+
+def test_languages_stand_beside_each_other(judged: Store) -> None:
+    (languages,) = [one for one in quality.PANELS if one.id == "quality-languages"]
+    rows = languages.ask(judged, view())
+    assert sum(row.judged for row in rows) >= 120
+    assert all(0 <= one.mean <= 1 for row in rows for one in row.scores.values())
+    text = str(panel.answered(judged, view(), languages)[0])
+    assert all(title in text for row in rows for title in row.scores)
 
 
 def test_the_review_is_blind_and_writes_one_label(address: str, judged: Store) -> None:

@@ -11,7 +11,7 @@ from gnomon_collector.store.engine import Store
 from gnomon_collector.store.quality import QueueState
 from gnomon_collector.store.quality_checks import CheckRate
 from gnomon_collector.store.quality_satisfaction import Correlation
-from gnomon_dashboard import quality_panels
+from gnomon_dashboard import quality_languages, quality_panels
 from gnomon_dashboard.context import Context, View
 from gnomon_dashboard.pages import panel
 from gnomon_dashboard.pages.entry import Entry
@@ -81,6 +81,19 @@ PANELS: Final = (
         "",
         quality_panels.ask_groups,
         quality_panels.draw_groups,
+        kind="content",
+        explore="",
+        empty=_EMPTY,
+        is_wide=True,
+    ),
+    Panel(
+        "quality-languages",
+        "Quality by language",
+        "What judges say of the answers in each language (means weighted by how answers were drawn), and"
+        " users; in brackets the interval of 95 %. The language leads to its calls.",
+        "",
+        quality_languages.ask,
+        quality_languages.draw,
         kind="content",
         explore="",
         empty=_EMPTY,
