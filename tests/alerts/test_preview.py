@@ -11,9 +11,9 @@ from tests.dashboard import seed
 from gnomon_collector.alerts.config import Slo, default_rules
 from gnomon_collector.alerts.engine import Engine
 from gnomon_collector.alerts.model import Rule
-from gnomon_collector.alerts.preview import as_json, preview
+from gnomon_collector.alerts.preview import as_json, preview, preview_step_s
 from gnomon_collector.alerts.slo import slo_states
-from gnomon_collector.alerts.watch import Grid
+from gnomon_collector.alerts.watch import Grid, Watcher
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.store.alerts import AlertRecords
 from gnomon_collector.store.engine import Store
@@ -72,9 +72,46 @@ def test_rules_without_a_group_are_previewed_too(bad_hour: Store) -> None:
     assert preview(bad_hour, threshold(group_by=[]), PROJECT, NOW, days=1).firings == 1
 
 
-def test_what_is_not_made_of_calls_cannot_be_previewed(store: Store) -> None:
+@pytest.mark.parametrize("metric", ["error_rate", "cost_usd", "latency_p50_ms"])
+@pytest.mark.parametrize("window", ["10m", "24h"])
+def test_each_point_of_a_preview_is_what_a_look_there_sees(bad_hour: Store, metric: str, window: str) -> None:
+    rule = threshold(metric=metric, window=window, filter={"model": ["gpt-4o-mini"]}, confidence=0)
+    found = preview(bad_hour, rule, PROJECT, NOW, days=1).groups[0]
+    watcher, key = Watcher(bad_hour, Grid()), (PROJECT, "assistant")
+    seen = [
+        (time, value) for time, value in zip(found.times, found.values, strict=True) if value is not None
+    ][::-5]
+    assert seen
+    for time, value in seen:
+        assert watcher.look(rule, [PROJECT], time, [key])[key].value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("window", "step_minutes"),
+    [("30s", 1), ("3m", 3), ("5m", 5), ("7m", 7), ("15m", 5), ("1h", 5), ("24h", 120)],
+)
+def test_a_preview_looks_often_enough_for_the_window(window: str, step_minutes: int) -> None:
+    assert preview_step_s(threshold(window=window)) == 60 * step_minutes
+
+
+def test_scores_are_previewed_too(store: Store) -> None:
+    columns = ("score_id", "project", "trace_id", "name", "value", "source", "created_at", "received_at")
+    times = [NOW - timedelta(minutes=number) for number in range(60)]
+    values = [float(number >= 20) for number in range(60)]
+    rows = [
+        [f"{at}", PROJECT, "t", "thumbs", value, "user", at, at]
+        for at, value in zip(times, values, strict=True)
+    ]
+    store.insert_rows("scores", columns, rows)
+    rule = threshold(metric="score_mean:thumbs", group_by=["source"], window="10m", min_count=5,
+                     condition={"kind": "threshold", "below": 0.5})  # fmt: skip
+    found = preview(store, rule, PROJECT, NOW, days=1)
+    assert found.firings == 1 and found.groups[0].labels == {"source": "user"}
+
+
+def test_what_has_no_past_cannot_be_previewed(store: Store) -> None:
     rule = next(one for one in default_rules() if one.name == "Judge stuck")
-    with pytest.raises(BadRequest, match="not made of calls"):
+    with pytest.raises(BadRequest, match="says nothing of earlier"):
         preview(store, rule, PROJECT, NOW)
 
 

@@ -1,8 +1,9 @@
-"""``make bench-alerts``: do the default rules find incidents, and how long does a tick of 1,000 rules take?
+"""``make bench-alerts``: do the default rules find incidents, and how long do ticks and previews take?
 
 The first part simulates thirty days with sixty incidents and judges the default rules by them, beside plain
 3 sigma and fixed thresholds on the same data. The rules are evaluated with the server's own code, minute by
-minute. The second part times ticks inside a running server, beside ingest.
+minute. The second part times ticks of 1,000 rules inside a running server, beside ingest; the third previews
+of a rule over thirty days.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.bench.alert_detectors import Alarm, fixed_alarms, gnomon_alarms, since, three_sigma_alarms
+from tests.bench.alert_previews import Previews, measure_previews
 from tests.bench.alert_ticks import Ticks, measure_ticks
 from tests.bench.alert_world import DAYS, HISTORY_DAYS, KINDS, START, Injected, Kind, World, make_world
 from tests.bench.machine import this_machine
@@ -28,6 +30,7 @@ GOAL_PRECISION: Final = 0.95
 GOAL_DELAY_MINUTES: Final = 2.0
 GOAL_FALSE_A_WEEK: Final = 1.0
 GOAL_TICK_S: Final = 10.0
+GOAL_PREVIEW_S: Final = 2.0
 
 SPIKES: Final[tuple[Kind, ...]] = ("latency", "failures", "outage")
 _NOTICED_AFTER: Final = timedelta(minutes=15)
@@ -89,10 +92,12 @@ def run(options: argparse.Namespace, home: Path) -> Report:
     worlds = [make_world(seed) for seed in range(1, options.worlds + 1)]
     judged = {name: [judge(world, detect(world)) for world in worlds] for name, detect in DETECTORS.items()}
     ticks = [] if options.worlds_only else measure_ticks(home, options.seconds)
+    previews = [] if options.worlds_only else measure_previews(home / "previews", options.spans)
     ours = _added(next(iter(judged.values())))
     raw: dict[str, Any] = {
         "judged": {name: [asdict(one) for one in found] for name, found in judged.items()},
         "ticks": [asdict(one) for one in ticks],
+        "previews": [asdict(one) for one in previews],
     }
     return Report(
         name="alerts",
@@ -100,8 +105,17 @@ def run(options: argparse.Namespace, home: Path) -> Report:
         command=f"python -m tests.bench.alerts --worlds {options.worlds}",
         machine=machine,
         seconds=time.monotonic() - started,
-        goals=[*_detection_goals(ours, options.worlds), *_tick_goals(ticks)],
-        tables=[_detector_table(judged), _kind_table(judged), *_tick_tables(ticks)],
+        goals=[
+            *_detection_goals(ours, options.worlds),
+            *_tick_goals(ticks),
+            *_preview_goals(previews, options.spans),
+        ],
+        tables=[
+            _detector_table(judged),
+            _kind_table(judged),
+            *_tick_tables(ticks),
+            *_preview_tables(previews),
+        ],
         notes=_NOTES,
         raw=raw,
     )
@@ -156,6 +170,22 @@ def _tick_goals(ticks: Sequence[Ticks]) -> list[Goal]:
         )
         for one in ticks
     ]
+
+
+def _preview_goals(previews: Sequence[Previews], spans: int) -> list[Goal]:
+    if not previews:
+        return []
+    worst = max(previews, key=lambda one: one.median_s)
+    what = f"preview over 30 days at {spans:,} spans, the slowest of {len(previews)} kinds of rules"
+    measured = f"{worst.median_s:.1f} s ({worst.name})"
+    return [Goal(what, f"≤ {GOAL_PREVIEW_S:g} s", measured, worst.median_s <= GOAL_PREVIEW_S)]
+
+
+def _preview_tables(previews: Sequence[Previews]) -> list[Table]:
+    if not previews:
+        return []
+    rows: list[list[Cell]] = [[one.name, one.groups, one.median_s, max(one.seconds)] for one in previews]
+    return [Table("Previews over 30 days", ["rule", "label sets", "median (s)", "longest (s)"], rows)]
 
 
 def _detector_table(judged: Mapping[str, Sequence[Judgement]]) -> Table:
@@ -222,7 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and save its report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--worlds", type=int, default=5, help="simulated months")
-    parser.add_argument("--seconds", type=float, default=150.0, help="load per case of the ticks")
+    parser.add_argument("--seconds", type=float, default=100.0, help="load per case of the ticks")
+    parser.add_argument("--spans", type=int, default=10_000_000, help="to preview rules over")
     parser.add_argument("--worlds-only", action="store_true", help="no ticks")
     parser.add_argument("--reports", type=Path, default=REPORTS)
     options = parser.parse_args(arguments)

@@ -10,16 +10,22 @@ from typing import Any
 
 from gnomon_collector.alerts.model import Absence, BurnRate, Change, Rule, Spike
 from gnomon_collector.alerts.normals import hourly
-from gnomon_collector.alerts.replay import Past, Replay, floor_to, regular, replay
+from gnomon_collector.alerts.replay import Past, Replay, floor_to, regular, replay, rolling
 from gnomon_collector.alerts.watch import ask_for, labels_of
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.metric_queries import Ask, Key, Series, Window, largest_groups, read_series
+from gnomon_schemas.metrics import Highest, Quantile
 
 MOST_GROUPS = 8
 """Only the largest label sets are tried; a preview says how many there are."""
 
-_LONGEST_STEP_S = 300
+_STEP_OF_BURNS_S = 300
+_STEP_MINUTES = 5
+_STEPS_IN_WINDOW = 12
+_MOST_WINDOWS = 200_000
+"""Windows of all label sets together: with short ones fewer label sets are tried."""
+
 _SHORT = timedelta(minutes=15)
 _MOST_POINTS = 600
 
@@ -78,13 +84,14 @@ def preview(store: Store, rule: Rule, project: str, now: datetime, days: int = 3
         BadRequest: its metric has no past to try it on
         StoreError: the database does not answer
     """
-    if rule.definition.sources[0] not in ("rollup", "calls"):
-        raise BadRequest(f"{rule.metric} cannot be previewed: it is not made of calls.")
+    if "queue" in rule.definition.sources:
+        raise BadRequest(f"{rule.metric} cannot be previewed: what waits now says nothing of earlier.")
     step_s = preview_step_s(rule)
     end = floor_to(now, step_s)
     span = Window(end - timedelta(days=days), end)
     ask = ask_for(rule, (project,))
-    groups, total = largest_groups(store, ask, Window(span.start, end), MOST_GROUPS)
+    most = max(1, min(MOST_GROUPS, _MOST_WINDOWS * step_s // (days * 86_400)))
+    groups, total = largest_groups(store, ask, Window(span.start, end), most)
     found = _of_groups(store, rule, ask, span, step_s, groups) if groups else []
     found.sort(key=lambda one: -len(one.result.fired))
     return Preview(rule, span.start, end, step_s, found, total)
@@ -93,11 +100,10 @@ def preview(store: Store, rule: Rule, project: str, now: datetime, days: int = 3
 def preview_step_s(rule: Rule) -> int:
     """Return how often a preview looks: coarser than the real evaluation, so that it answers in seconds."""
     if isinstance(rule.condition, BurnRate):
-        return _LONGEST_STEP_S
-    whole_minutes_s = max(60, int(rule.window // 60) * 60)
-    if whole_minutes_s <= _LONGEST_STEP_S:
-        return whole_minutes_s
-    return math.gcd(whole_minutes_s, _LONGEST_STEP_S)
+        return _STEP_OF_BURNS_S
+    minutes = max(1, int(rule.window // 60))
+    least = max(min(_STEP_MINUTES, minutes), minutes / _STEPS_IN_WINDOW)
+    return 60 * next(one for one in range(1, minutes + 1) if one >= least and minutes % one == 0)
 
 
 def as_json(found: Preview) -> dict[str, Any]:
@@ -129,8 +135,8 @@ def _of_groups(
     store: Store, rule: Rule, ask: Ask, span: Window, step_s: int, groups: Sequence[Key]
 ) -> list[GroupPreview]:
     before = _earlier(rule, step_s)
-    window_s = step_s if isinstance(rule.condition, BurnRate) else max(step_s, int(rule.window // 60 * 60))
     grown = Window(span.start - before, span.end)
+    window_s = step_s if _adds_up(rule) else _window_s(rule)
     series = read_series(store, ask, grown, step_s=step_s, window_s=window_s, groups=groups)
     hours = _hours(store, rule, ask, span, groups)
     return [
@@ -153,6 +159,8 @@ def _group(
     size = round(grown.seconds / step_s)
     assert series is not None
     readings = regular(series.times, series.readings, first, step_s, size)
+    if _adds_up(rule) and not isinstance(rule.condition, BurnRate):
+        readings = rolling(readings, _window_s(rule) // step_s)
     hourly_values = hourly(rule, *past_hours) if past_hours else None
     past = Past(first, step_s, readings, hourly_values)
     return _trimmed(rule, key, past, replay(rule, past), round(before.total_seconds() / step_s))
@@ -198,9 +206,22 @@ def _earlier(rule: Rule, step_s: int) -> timedelta:
     condition = rule.condition
     if isinstance(condition, BurnRate):
         return timedelta(seconds=max(pair.long for pair in condition.pairs))
+    first_window = timedelta(seconds=_window_s(rule) - step_s if _adds_up(rule) else 0)
     if isinstance(condition, Change):
-        return condition.offset or timedelta(seconds=math.ceil(rule.window / step_s) * step_s)
-    return timedelta()
+        return first_window + (
+            condition.offset or timedelta(seconds=math.ceil(rule.window / step_s) * step_s)
+        )
+    return first_window
+
+
+def _window_s(rule: Rule) -> int:
+    """The rule's window in whole minutes."""
+    return max(60, int(rule.window // 60) * 60)
+
+
+def _adds_up(rule: Rule) -> bool:
+    """Whether a window is the sum of its steps, so that these are read once and added up here."""
+    return isinstance(rule.condition, BurnRate) or not isinstance(rule.definition.form, Quantile | Highest)
 
 
 def _finite(value: float) -> float | None:

@@ -104,7 +104,7 @@ def _judge_burn(rule: Rule, condition: BurnRate, past: Past) -> tuple[Figures, J
     windows: list[tuple[Figures, Figures]] = []
     for pair in condition.pairs:
         long, short = (
-            _bad_share(rule, condition, _rolling(past.readings, max(1, round(length / past.step_s))))
+            _bad_share(rule, condition, rolling(past.readings, max(1, round(length / past.step_s))))
             for length in (pair.long, pair.short)
         )
         windows.append((long, short))
@@ -118,9 +118,12 @@ def _bad_share(rule: Rule, condition: BurnRate, readings: Readings) -> Figures:
     return Figures(1 - shares.value, 1 - shares.high, 1 - shares.low, shares.samples)
 
 
-def _rolling(readings: Readings, places: int) -> Readings:
-    first, second = (_rolling_sum(one, places) for one in (readings.first, readings.second))
-    return Readings(readings.keys, first, second, readings.low, readings.high)
+def rolling(readings: Readings, places: int) -> Readings:
+    """Return the sums of each row with those before it, `places` rows together; not for quantiles."""
+    first, second, low = (
+        _rolling_sum(one, places) for one in (readings.first, readings.second, readings.low)
+    )
+    return Readings(readings.keys, first, second, low, readings.high)
 
 
 def _rolling_sum(values: Floats, places: int) -> Floats:

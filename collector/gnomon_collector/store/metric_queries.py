@@ -294,12 +294,12 @@ def active_projects(store: Store, since: datetime) -> tuple[str, ...]:
 
 
 def largest_groups(store: Store, ask: Ask, span: Window, limit: int) -> tuple[list[Key], int]:
-    """Return the groups with most calls, largest first, and how many groups there are."""
+    """Return the groups with most calls, or judgements, largest first, and how many groups there are."""
     facts, parameters = fact_rows(ask, _floor_hour(span.start), span.end, "calls_per_hour")
     columns = ", ".join(("project", *ask.group_by))
     rows = store.query(
         f"SELECT {columns}, count() OVER () FROM ({facts}) GROUP BY {columns}"  # noqa: S608
-        f" ORDER BY sum(calls) DESC LIMIT {int(limit)}",
+        f" ORDER BY {_samples(ask.source)} DESC LIMIT {int(limit)}",
         parameters,
     ).rows
     keys = [tuple(str(cell) for cell in row[:-1]) for row in rows]
