@@ -16,9 +16,8 @@ from gnomon_collector.store.queries.filters import Scope, Window, floor_time
 from gnomon_collector.store.queries.glance import Marker
 from gnomon_dashboard.alert_figures import with_firings
 from gnomon_dashboard.context import View
-from gnomon_dashboard.figures import Canvas, Figure, naive_time, short_name
+from gnomon_dashboard.figures import Canvas, Figure, naive_time
 
-MOST_IN_WORDS: Final = 3
 _MOST_KEPT: Final = 64
 _END_S: Final = 60
 
@@ -100,15 +99,14 @@ def firings(store: Store, scope: Scope, window: Window) -> list[Incident]:
 def with_markers(figure: Figure, markers: Sequence[Marker], canvas: Canvas) -> Figure:
     """Return a figure over time with a dotted line where something changed.
 
-    Few of them say what in words; of many only a mark is drawn, which says it to who points at it.
+    The mark on top of it says what, to who points at it: words would cover the data.
     """
-    in_words = len(markers) <= MOST_IN_WORDS
     times = [naive_time(marker.time, canvas.zone) for marker in markers]
     dots = {"color": canvas.palette.muted, "width": 1, "dash": "dot"}
     shapes = [
         {"type": "line", "x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1, "line": dots} for at in times
     ]
-    notes = [_note(marker.text, at, in_words, canvas) for marker, at in zip(markers, times, strict=True)]
+    notes = [_note(marker.text, at, canvas) for marker, at in zip(markers, times, strict=True)]
     layout = figure["layout"]
     added = {
         "shapes": [*layout.get("shapes", []), *shapes],
@@ -117,22 +115,14 @@ def with_markers(figure: Figure, markers: Sequence[Marker], canvas: Canvas) -> F
     return {**figure, "layout": layout | added}
 
 
-def _note(text: str, at: str, in_words: bool, canvas: Canvas) -> Figure:
-    place: Figure = (
-        {"textangle": 90, "xanchor": "left", "text": short_name(text, 32)}
-        if in_words
-        else {"xanchor": "center", "text": "◆"}
-    )
-    return place | {
+def _note(text: str, at: str, canvas: Canvas) -> Figure:
+    return {
         "x": at,
         "y": 1,
         "yref": "paper",
-        "yanchor": "top",
+        "yanchor": "middle",
         "showarrow": False,
+        "text": "◆",
         "hovertext": text,
-        "font": {"size": 10, "color": canvas.palette.muted},
-        # words over a line would be read by nobody
-        "bgcolor": canvas.palette.surface,
-        "opacity": 0.85,
-        "borderpad": 1,
+        "font": {"size": 11, "color": canvas.palette.muted},
     }
