@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,12 +13,13 @@ from urllib.parse import urlsplit
 from tests.bench.gnomon_server import BenchError
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page, Request
+    from playwright.sync_api import Browser, Page, Request, ViewportSize
 
 REFRESH_S: Final = 10
 """Of the pages whose refresh is recorded."""
 
 _ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+_VIEWPORT: Final[ViewportSize] = {"width": 1440, "height": 1000}
 _QUIET_S: Final = 0.5
 _GIVE_UP_S: Final = 60.0
 _HAS_CONTENT: Final = "document.querySelector('h1') !== null"
@@ -75,8 +75,8 @@ class _Traffic:
 
 
 @contextmanager
-def chromium() -> Iterator[BrowserContext]:
-    """A Chromium with an empty profile.
+def chromium() -> Iterator[Browser]:
+    """A Chromium; each of its contexts begins with an empty cache.
 
     Raises:
         BenchError: there is none.
@@ -86,15 +86,10 @@ def chromium() -> Iterator[BrowserContext]:
     program = shutil.which("chromium")
     if program is None:
         raise BenchError("Chromium is missing: run tests/e2e/install_chromium.sh")
-    with (
-        tempfile.TemporaryDirectory(prefix="gnomon-bench-", ignore_cleanup_errors=True) as profile,
-        sync_playwright() as playwright,
-    ):
-        context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=program, args=list(_ARGUMENTS), viewport={"width": 1440, "height": 1000}
-        )
-        yield context
-        context.close()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(_ARGUMENTS))
+        yield browser
+        browser.close()
 
 
 def load_pages(ui_url: str, searches: Sequence[str]) -> list[PageLoad]:
@@ -104,21 +99,27 @@ def load_pages(ui_url: str, searches: Sequence[str]) -> list[PageLoad]:
         searches: path and query string of each page.
     """
     loads = []
-    for search in searches:
-        with chromium() as context:
+    with chromium() as browser:
+        for search in searches:
+            context = browser.new_context(viewport=_VIEWPORT)
             page = context.new_page()
-            loads += [_load(page, f"{ui_url}{search}", is_first=is_first) for is_first in (True, False)]
+            for is_first in (True, False):
+                loads.append(_load(page, f"{ui_url}{search}", is_first=is_first))
+                print(f"{loads[-1].complete_ms:8.0f} ms  {loads[-1].path}", flush=True)
+            context.close()
     return loads
 
 
 def refresh_requests(ui_url: str, searches: Sequence[str]) -> list[list[Posted]]:
     """Return for each page what it posts at one live refresh."""
     found = []
-    with chromium() as context:
+    with chromium() as browser:
+        context = browser.new_context(viewport=_VIEWPORT)
         for search in searches:
             page = context.new_page()
             _load(page, f"{ui_url}{search}&refresh={REFRESH_S}", is_first=False)
             found.append(_posted(page))
+            print(f"{len(found[-1])} requests at a refresh of {search}", flush=True)
             page.close()
     return found
 
