@@ -15,7 +15,7 @@ from gnomon_collector.store.queries import caches, glance, people, prompts, reli
 from gnomon_collector.store.queries.filters import Scope
 from gnomon_dashboard import state
 from gnomon_dashboard.context import View
-from gnomon_dashboard.pages import cache, cost, glance_panel, latency
+from gnomon_dashboard.pages import cache, cost, glance_panel, latency, prompt_list
 from gnomon_dashboard.pages import people as people_page
 from gnomon_dashboard.pages import prompts as prompts_page
 from gnomon_dashboard.pages.panel import Panel, answered, brushed, zoomed
@@ -39,7 +39,7 @@ PAGES: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     ("/users/rich-u1", people_page.PAGES[1].panels[1:]),
     ("/sessions/rich-s3", people_page.PAGES[0].panels[1:]),
     ("/companies/initech", people_page.PAGES[2].panels[1:]),
-    ("/prompts", prompts_page.LIST),
+    ("/prompts", prompt_list.LIST),
     ("/prompts/reply", prompts_page.ONE),
 )
 CASES = [(path, panel) for path, panels in PAGES for panel in panels]
