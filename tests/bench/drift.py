@@ -6,10 +6,11 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,25 +67,53 @@ def run(options: argparse.Namespace, home: Path) -> Report:
 
 def simulated_counts(options: argparse.Namespace, _home: Path) -> Raw:
     """The false alarms and delays of counted metrics."""
-    alarms = [
-        asdict(one)
-        for volume in options.volumes
-        for seed in range(options.worlds)
-        for one in _said(f"world {seed}, {volume:g} calls/h", partial(false_alarms, volume, seed))
+    # the largest worlds first, so that no process is left with one at the end
+    worlds = [
+        (volume, seed) for volume in sorted(options.volumes, reverse=True) for seed in range(options.worlds)
     ]
-    delays = [
-        asdict(delay(shift, DELAY_CALLS_PER_HOUR, seed))
-        for shift in SHIFTS
-        for seed in range(options.repeats)
-    ]
+    shifts = [(place, seed) for place in range(len(SHIFTS)) for seed in range(options.repeats)]
+    with _processes(options) as pool:
+        alarms = [asdict(one) for found in pool.map(_world, worlds) for one in found]
+        delays = [asdict(one) for one in pool.map(_delay, shifts)]
     return {"false_alarms": alarms, "delays": delays}
 
 
 def simulated_texts(options: argparse.Namespace, _home: Path) -> Raw:
     """The false alarms and delays of texts."""
-    alarms = [text_alarms(MONTH_H // TEXT_STEP_H, seed) for seed in range(options.text_worlds)]
-    delays = [[share, text_delay(share, seed)] for share in _TEXT_SHARES for seed in range(options.repeats)]
+    shares = [(share, seed) for share in _TEXT_SHARES for seed in range(options.repeats)]
+    with _processes(options) as pool:
+        alarms = list(pool.map(_text_world, range(options.text_worlds)))
+        delays = [
+            [share, hours] for (share, _), hours in zip(shares, pool.map(_text_delay, shares), strict=True)
+        ]
     return {"text_alarms": alarms, "text_delays": delays}
+
+
+def _processes(options: argparse.Namespace) -> ProcessPoolExecutor:
+    """Simulations in processes of their own, ended before the database engine starts in this one."""
+    return ProcessPoolExecutor(options.processes, mp_context=get_context("spawn"))
+
+
+def _world(case: tuple[float, int]) -> list[AlarmCount]:
+    volume, seed = case
+    began = time.monotonic()
+    found = list(false_alarms(volume, seed))
+    alarms = sum(one.alarms for one in found)
+    print(f"world {seed}, {volume:g} calls/h: {alarms} alarms, {time.monotonic() - began:.0f} s", flush=True)
+    return found
+
+
+def _delay(case: tuple[int, int]) -> Delay:
+    place, seed = case
+    return delay(SHIFTS[place], DELAY_CALLS_PER_HOUR, seed)
+
+
+def _text_world(seed: int) -> tuple[int, int]:
+    return text_alarms(MONTH_H // TEXT_STEP_H, seed)
+
+
+def _text_delay(case: tuple[float, int]) -> int | None:
+    return text_delay(*case)
 
 
 def timed(options: argparse.Namespace, home: Path) -> Raw:
@@ -132,13 +161,6 @@ def written(raw: Raw, options: argparse.Namespace, machine: Machine, seconds: fl
         notes=_notes(counts, delays, text_counts, raw, peak_rss),
         raw=raw,
     )
-
-
-def _said(what: str, do: Callable[[], Iterable[AlarmCount]]) -> list[AlarmCount]:
-    began = time.monotonic()
-    found = list(do())
-    print(f"{what}: {sum(one.alarms for one in found)} alarms, {time.monotonic() - began:.0f} s", flush=True)
-    return found
 
 
 def _is_filled(store: Store) -> bool:
@@ -301,12 +323,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--data", type=Path, help="directory to keep the generated spans in, and to find them in"
     )
-    parser.add_argument("--worlds", type=int, default=6, help="simulated months per volume (6)")
+    parser.add_argument("--worlds", type=int, default=4, help="simulated months per volume (4)")
+    parser.add_argument("--processes", type=int, default=2, help="simulations at a time (2)")
     parser.add_argument("--text-worlds", type=int, default=2, help="simulated months of texts (2)")
     parser.add_argument(
         "--volumes", type=float, nargs="+", default=[20.0, 100.0, 600.0], help="calls per hour"
     )
-    parser.add_argument("--repeats", type=int, default=6, help="of each shift and question (6)")
+    parser.add_argument("--repeats", type=int, default=5, help="of each shift and question (5)")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-", ignore_cleanup_errors=True) as home:

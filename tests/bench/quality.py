@@ -28,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from tests.bench.machine import ROOT, this_machine
-from tests.bench.report import REPORTS, Goal, Report, Table, save
+from tests.bench.report import REPORTS, Goal, Report, Table, load, save
 from tests.quality.conftest import NOW, answered, insert, make_setup, policy_text
 
 from gnomon_collector.quality.planner import plan_online
@@ -52,14 +52,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.serve is not None:
         _serve(options.serve)
         return
-    report = run(options.answers)
+    report = run(options.answers, options.reports)
     for goal in report.goals:
         print(f"{goal.what}: {goal.measured} (wanted {goal.goal})")
     print(save(report, options.reports))
 
 
-def run(answers: int) -> Report:
-    """Measure each concurrency on a directory of its own."""
+def run(answers: int, reports: Path) -> Report:
+    """Measure each concurrency on a directory of its own.
+
+    Args:
+        reports: where that of drift is, which this one refers to
+    """
     began_s = time.monotonic()
     with _stand_in() as url:
         cases = [measure(url, answers, concurrency) for concurrency in CONCURRENCIES]
@@ -110,9 +114,21 @@ def run(answers: int) -> Report:
             f"{answers:,} answers in the queue of each case. CPU is all of the worker's process: claiming, asking,"
             " writing verdicts with fsync, recording the calls as spans with prices and rollups, and the database.",
             f"The best case judged {best['per_minute']:,.0f} a minute.",
+            _of_drift(reports),
         ],
         raw={"cases": cases},
     )
+
+
+def _of_drift(reports: Path) -> str:
+    """What the saved report of drift says of its time over millions of spans."""
+    saved = load("drift", reports)
+    timed = (
+        [f"{goal.what}: {goal.measured}" for goal in saved.goals if goal.what.startswith("Drift of")]
+        if saved
+        else []
+    )
+    return f"Drift is measured by `make bench-drift`. {'. '.join(timed) or 'It has no saved report'}."
 
 
 def measure(url: str, answers: int, concurrency: int) -> dict[str, Any]:
