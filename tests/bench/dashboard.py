@@ -250,7 +250,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=10_000_000, help="spans to generate (10000000)")
     parser.add_argument("--days", type=int, default=30, help="that they spread over (30)")
     parser.add_argument("--ranges", nargs="+", default=list(RANGES), choices=list(PRESETS))
-    parser.add_argument("--repeats", type=int, default=8, help="of each query (8)")
+    parser.add_argument("--repeats", type=int, default=6, help="of each query (6)")
     parser.add_argument("--viewers", type=int, default=30, help="on live refresh (30)")
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="of ingest, with viewers and without (60)"

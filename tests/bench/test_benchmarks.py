@@ -113,7 +113,7 @@ def test_every_panel_of_every_page_is_asked(store: Store) -> None:
     cases = list(panel_cases(store, "24h"))
     times = [time_case(store, case, now, 1) for case in cases]
     pages = {one.page for one in times}
-    assert {"Overview /", "Cost /cost", "Traces"} <= pages and len(times) > 80
+    assert {"Overview /", "Cost & tokens /cost", "Traces"} <= pages and len(times) > 80
     assert any(page.startswith("Users /users/u") for page in pages)
 
 
