@@ -17,6 +17,7 @@ from gnomon_collector.alerts.grouping import (
     matches,
     retry_at,
 )
+from gnomon_collector.alerts.message import title
 from gnomon_collector.alerts.target_guard import TargetRefused, check_webhook, is_public
 from gnomon_collector.store.alerts import Delivery, Incident, Silence
 
@@ -67,6 +68,11 @@ def test_what_belongs_together_is_one_message() -> None:
     (message,) = due([incident("a"), incident("b", 40)], [])
     assert message.told == ("firing:a", "firing:b")
     assert len(due([incident("a"), incident("b")], [], group_by=["service_name"])) == 2
+
+
+def test_the_subject_is_of_the_worst_that_fires() -> None:
+    (message,) = due([incident("a", severity="warning"), incident("b", 40, rule="Outage")], [])
+    assert title(message).startswith("[CRITICAL] shop: Outage") and title(message).endswith("and 1 more")
 
 
 def test_it_waits_for_what_belongs_with_it() -> None:

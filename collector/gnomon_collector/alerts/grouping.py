@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from gnomon_collector.alerts.config import DAYS, Channel, Mute, Notify, split_matcher
+from gnomon_collector.alerts.model import SEVERITIES
 from gnomon_collector.store.alerts import Delivery, DeliveryKind, Incident, Silence, short_hash
 
 
@@ -42,8 +43,13 @@ class Message:
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
-        """All of them, those that fire first."""
-        return (*self.firing, *self.resolved)
+        """All of them, those that fire first, and of these the worst."""
+        return (*sorted(self.firing, key=_rank), *sorted(self.resolved, key=_rank))
+
+
+def _rank(incident: Incident) -> int:
+    """Place of its severity, the worst first."""
+    return SEVERITIES.index(incident.severity) if incident.severity in SEVERITIES else len(SEVERITIES)
 
 
 @dataclass(frozen=True)
