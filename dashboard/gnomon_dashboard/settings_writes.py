@@ -122,7 +122,7 @@ def _add_keys(app: FastAPI, run: Operate, store: Store) -> None:
     async def revoke_key(body: KeyIdBody) -> Response:
         def act(author: str) -> dict[str, str]:
             run("revoke_key", author, {"key_id": body.key_id})
-            return {"message": f"{body.key_id} is revoked; every process refuses it within 2 s."}
+            return {"message": f"{body.key_id} is revoked; every process refuses it within 5 s."}
 
         return await write(await asyncio.to_thread(project_of_key, store, body.key_id), act, "admin")
 

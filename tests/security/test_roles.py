@@ -36,6 +36,8 @@ READ: Final = {
     "/api/views",
     "/api/review/progress",
     "/api/review/next",
+    "/api/datasets",
+    "/export/datasets/{kind}.jsonl",
     "/api/panels/{panel_id}/sql",
     "/export/panels/{panel_id}.csv",
     "/_dash-update-component",

@@ -30,6 +30,8 @@ PAGES: Final = (
     "/prompts/canary7f3a reply",
     "/quality",
     "/review",
+    "/datasets",
+    "/datasets/canary7f3a name",
     "/drift",
     "/settings",
 )
@@ -129,6 +131,11 @@ def data(client: Client, project: str) -> Iterator[Answer]:
         yield _ask(client, "GET", path, params=query)
     yield _ask(client, "GET", "/api/views", params={"project": project})
     yield _ask(client, "GET", "/api/review/progress", params={"project": project})
+    yield _ask(client, "GET", "/api/datasets", params={"project": project})
+    of = {"project": project, "dataset": f"{rival.CANARY} name"}
+    for kind in ("fine-tuning", "preferences", "examples"):
+        path = f"/export/datasets/{kind}.jsonl"
+        yield replace(_ask(client, "GET", path, params=of), echo=of["dataset"])
     body = {"project": project or "shop", "evaluator": f"{rival.CANARY} evaluator"}
     yield replace(_ask(client, "POST", "/api/review/next", json=body), echo=body["evaluator"])
 
@@ -144,6 +151,13 @@ def writes(project: str) -> Iterator[tuple[str, str, dict[str, Any], str]]:
     yield "POST", "/api/alerts/silences", {**of, "matchers": "rule=x"}, "editor"
     for path in ("silences/end", "acknowledge"):
         yield "POST", f"/api/alerts/{path}", {**of, "id": "none"}, "editor"
+    dataset = {**of, "dataset": "d"}
+    yield "POST", "/api/datasets", {**of, "name": "d"}, "editor"
+    yield "POST", "/api/datasets/delete", dataset, "editor"
+    yield "POST", "/api/datasets/add", {**dataset, "trace_id": "a" * 32}, "editor"
+    yield "POST", "/api/datasets/add-result", {**dataset, "search": f"?project={project}"}, "editor"
+    for path in ("expect", "remove"):
+        yield "POST", f"/api/datasets/{path}", {**dataset, "example": "e"}, "editor"
     label = {"evaluator": "e", "task_id": "t", "unit": "trace", "trace_id": "a" * 32, "label": "unsure"}
     yield "POST", "/api/review/label", {**of, **label, "happened_at": "2026-01-01T00:00:00Z"}, "editor"
     yield "POST", "/api/settings/project", {**of, "span_days": 30}, "admin"
