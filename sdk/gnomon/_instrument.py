@@ -170,8 +170,7 @@ class Instrumentation:
             with self.guard.harmless(f"instrumenting {library}"):
                 self._activate(candidate)
         own.start()
-        hint = "" if official else f"; for all of its calls: pip install 'gnomon[{library}]'"
-        self.active.append(f"{library} (gnomon{hint})")
+        self.active.append(f"{library} (gnomon)")
 
     def _activate(self, candidate: Candidate) -> bool:
         instrumentor = candidate.entry_point.load()()

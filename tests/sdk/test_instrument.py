@@ -213,4 +213,4 @@ def test_openai_is_seen_without_any_instrumentor_installed(
     caplog.set_level(logging.INFO, "gnomon")
     monkeypatch.setattr("gnomon._instrument.entry_points", lambda group: [])
     start(instrument="auto")
-    assert "openai (gnomon; for all of its calls: pip install 'gnomon[openai]')" in log_of(caplog)
+    assert "instrumented: openai (gnomon)" in log_of(caplog)
