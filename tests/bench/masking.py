@@ -71,7 +71,6 @@ def run(directory: Path) -> Report:
         name: cost_us_per_kb(Masker(Masking(pseudonyms="pseudonyms" in name)), text)
         for name, text in texts().items()
     }
-    ordinary = [cost for name, cost in costs.items() if name != "nothing but personal data"]
     return Report(
         name="masking",
         title="Masking",
@@ -82,8 +81,8 @@ def run(directory: Path) -> Report:
             Goal(
                 "masking personal data, CPU per KB of text, all classes",
                 f"≤ {GOAL_US:.0f} µs",
-                f"{min(ordinary):.0f} to {max(ordinary):.0f} µs",
-                max(ordinary) <= GOAL_US,
+                f"{min(costs.values()):.0f} to {max(costs.values()):.0f} µs",
+                max(costs.values()) <= GOAL_US,
             )
         ],
         tables=[
