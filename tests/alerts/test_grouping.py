@@ -71,7 +71,8 @@ def test_what_belongs_together_is_one_message() -> None:
 
 
 def test_the_subject_is_of_the_worst_that_fires() -> None:
-    (message,) = due([incident("a", severity="warning"), incident("b", 40, rule="Outage")], [])
+    both = [incident("a", severity="warning"), incident("b", 40, rule="Outage")]
+    (message,) = due(both, [], group_by=["project"])
     assert title(message).startswith("[CRITICAL] shop: Outage") and title(message).endswith("and 1 more")
 
 
