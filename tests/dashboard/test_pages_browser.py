@@ -127,6 +127,8 @@ def test_axe_finds_nothing_serious_on_any_page(
         page.goto(f"{open_address}{path}?project={seed.PROJECT}&range=24h&refresh=0")
         page.locator("#content h1, #content .tile-value, #content .panel").first.wait_for(state="attached")
         settle(page)
+        if path == "/traces":  # a grid without rows has no columns yet
+            page.locator(".ag-row .cell-link").first.wait_for()
         found[path] = serious(page)
     assert not {path: said for path, said in found.items() if said}
 

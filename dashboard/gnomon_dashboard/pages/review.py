@@ -28,7 +28,12 @@ def layout(_path: str, _view: ViewState) -> Any:
         dcc.Store(id=ids.done(PLACE)),
         html.Div(
             [
-                html.Div(id="review-evaluators", className="review-evaluators", **aria(label="Evaluators")),
+                html.Div(
+                    id="review-evaluators",
+                    className="review-evaluators",
+                    role="group",
+                    **aria(label="Evaluators"),
+                ),
                 html.Div(
                     html.P("Loading…", className="muted"), id=PLACE, className="review", **aria(live="polite")
                 ),
