@@ -5,6 +5,7 @@ calls that Gnomon records itself the attributes are its own, so they are kept in
 OpenTelemetry's class keeps them in is made only where somebody else touches the span (docs/adr/0017).
 """
 
+import os
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from threading import Lock, RLock
@@ -45,6 +46,9 @@ _DELEGATES: Final = (
 )
 _CHANGING: Final = RLock()
 """One for all spans: held for a moment, and a lock of its own costs a span more than the rare wait for it."""
+if hasattr(os, "register_at_fork"):
+    # Another thread may hold it at that moment, and is not there in the child to let go.
+    os.register_at_fork(after_in_child=_CHANGING._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class CallSpan(_Span):

@@ -1,6 +1,7 @@
 """The light span of a recorded call does what OpenTelemetry's own does, for whoever looks at it."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +23,7 @@ from opentelemetry.sdk.trace.sampling import (
 )
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from gnomon._call_span import CallSpan, start_call_span
+from gnomon._call_span import _CHANGING, CallSpan, start_call_span
 from gnomon._plain_messages import PlainMessages
 from gnomon._wire import UnsupportedError, encode_request, pack
 
@@ -218,3 +219,25 @@ def test_long_texts_are_left_to_the_exporters_thread(kept: Kept) -> None:
     with pytest.raises(UnsupportedError):
         pack(span, max_text_chars=500)
     assert len(pack(span).data) > 1_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_in_the_middle_of_a_change_goes_on(kept: Kept) -> None:
+    span = light(tracer_of(kept))
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with _CHANGING:
+            held.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(10)
+    child = os.fork()
+    if not child:
+        span.end()
+        os._exit(0 if len(kept.ended) == 1 else 1)
+    done.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
