@@ -8,7 +8,7 @@ import asyncio
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import dash_mantine_components as dmc
@@ -258,7 +258,7 @@ def register(app: Dash, context: Context, in_force: InForce) -> None:
         if not text or (text == TEMPLATE and not view.state.option("rule")):
             hint = "What the rule would have done in the last 30 days is shown here as you write it."
             return html.P(hint, className="muted"), figures.blank()
-        return await asyncio.to_thread(preview_shown, context.store, text, view, datetime.now(UTC))
+        return await asyncio.to_thread(preview_shown, context.store, text, view, context.now())
 
 
 def _register_sync(app: Dash, context: Context, in_force: InForce) -> None:
