@@ -21,7 +21,7 @@ from gnomon_collector.store.trace_summaries import EVERYTHING, SLOT, Coverage, a
 if TYPE_CHECKING:
     from gnomon_collector.store.engine import Store
 
-NOW = datetime.now(UTC).replace(minute=5, second=0, microsecond=0)
+NOW = datetime.now(UTC).replace(minute=5, second=0, microsecond=0) - timedelta(hours=1)
 START = NOW - timedelta(days=2)
 PROJECT = seed.PROJECT
 SHOP = Scope(PROJECT)

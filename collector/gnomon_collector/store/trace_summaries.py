@@ -37,9 +37,13 @@ _ONE_THREAD: Final = {"max_threads": 1}
 
 _TOUCH: Final = """
 INSERT INTO trace_slots (project, slot, touched, summarised)
-SELECT project, arrayJoin({slots:Array(DateTime('UTC'))}), toUnixTimestamp64Nano(now64(9)), 0
-FROM trace_coverage FINAL
-WHERE project IN {projects:Array(String)}
+SELECT project, slot, toUnixTimestamp64Nano(now64(9)), 0
+FROM (
+    SELECT project, arrayJoin({slots:Array(DateTime('UTC'))}) AS slot
+    FROM trace_coverage FINAL
+    WHERE project IN {projects:Array(String)}
+)
+WHERE slot <= now() - INTERVAL 10 MINUTE
 """
 _DUE: Final = """
 SELECT slot, max(touched) AS changed
@@ -134,7 +138,7 @@ class Coverage:
 def touch(store: Store, projects: Sequence[str], minutes: Sequence[datetime]) -> None:
     """Note that spans of these minutes (UTC) came, changed or went.
 
-    Where nothing is summarised there is nothing to be brought up to date.
+    Where nothing is summarised, and in the ten minutes that are not over, there is nothing to bring up to date.
     """
     slots = sorted({floor_time(minute, _SLOT_S) for minute in minutes})
     store.command(_TOUCH, {"projects": list(projects), "slots": slots})
