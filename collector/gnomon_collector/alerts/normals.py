@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -53,7 +53,8 @@ def read_normals(store: Store, rule: Rule, ask: Ask, hour: datetime, days: int) 
         StoreError: the database does not answer
     """
     span = Window(hour - timedelta(days=days) - 2 * _HOUR, hour)
-    series = read_series(store, ask, span, step_s=3600, window_s=3600, hours_of_day=hours_around(hour))
+    bare = replace(ask, quantile_z=None)  # what is normal needs no interval
+    series = read_series(store, bare, span, step_s=3600, window_s=3600, hours_of_day=hours_around(hour))
     found = [normal_at(hourly(rule, one, span), [hour], days) for one in series.values()]
     columns = (np.array([getattr(one, name)[0] for one in found]) for name in ("median", "spread", "counts"))
     return Normals({key: row for row, key in enumerate(series)}, Normal(*columns))
@@ -67,7 +68,7 @@ def hours_before(hour: datetime, days: int) -> list[Window]:
 
 def normals_of(cube: Cube, rule: Rule, ask: Ask, hour: datetime, days: int) -> Normals:
     """Return the same out of a cube that was read for `hours_before`."""
-    keys, has_facts, readings = cube.by_piece(ask)
+    keys, has_facts, readings = cube.by_piece(replace(ask, quantile_z=None))
     place = {one.start: column for column, one in enumerate(cube.pieces)}
     columns = [place[one.start] for one in hours_before(hour, days)]
     figures = figures_of(rule.definition, readings, 0.0)

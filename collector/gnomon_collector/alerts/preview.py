@@ -197,7 +197,8 @@ def _hours(
         return {}
     start = floor_to(span.start, 3600) - timedelta(days=rule.condition.days, hours=2)
     hours = Window(start, floor_to(span.end, 3600))
-    found = read_series(store, ask, hours, step_s=3600, window_s=3600, groups=groups)
+    bare = replace(ask, quantile_z=None)  # what is normal needs no interval
+    found = read_series(store, bare, hours, step_s=3600, window_s=3600, groups=groups)
     return {key: (one, hours) for key, one in found.items()}
 
 
