@@ -27,6 +27,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
+from gnomon_schemas.quantiles import quantile_sql
+
 Unit: TypeAlias = Literal["count", "ratio", "ms", "s", "usd", "tokens", "tokens/s", "score", "effect"]
 Better: TypeAlias = Literal["more", "less", "neither"]
 Source: TypeAlias = Literal["rollup", "calls", "scores", "scored_calls", "drift", "queue"]
@@ -139,9 +141,6 @@ DRIFT_DIMENSIONS: Final = ("service_name", "model", "prompt_name", "prompt_versi
 _OUTCOME: Final = frozenset({"status", "error_type"})
 """What decides a rate cannot split it as well: the share of errors among errors is 1."""
 
-BUCKETS: Final = 128
-BUCKETS_PER_OCTAVE: Final = 6
-
 CALL_FACTS: Final[Mapping[str, str]] = {
     "time": "start_time",
     "calls": "1",
@@ -223,51 +222,6 @@ class Metric:
             if all(name in _SOURCE_DIMENSIONS[source] for name in dimensions):
                 return source
         raise ValueError(f"No single source of {self.name} has all of {', '.join(sorted(dimensions))}.")
-
-
-def quantile_sql(buckets: str, q: str) -> str:
-    """Return SQL for the quantile in ms of summed latency buckets, null when they count nothing.
-
-    Calls of a bucket are taken to be spread evenly over the logarithm of their duration, as in
-    `gnomon_collector.store.queries.histogram.quantile_ms`.
-
-    Args:
-        buckets: SQL of the summed array
-        q: SQL of the quantile, 0..1
-    """
-    return rank_sql(buckets, f"{q} * arraySum(counted)")
-
-
-def rank_sql(buckets: str, rank: str) -> str:
-    """Return SQL for the duration in ms at a rank of summed latency buckets; null when they count nothing.
-
-    Args:
-        buckets: SQL of the summed array
-        rank: SQL of the rank, which may name the array as ``counted``; clamped to what the buckets count
-    """
-    clamped = f"least(toFloat64(arraySum(counted)), greatest(1e-9, toFloat64({rank})))"
-    inside = f"if(i = 1, part * exp2(1 / {BUCKETS_PER_OCTAVE}), exp2((i - 1 + part) / {BUCKETS_PER_OCTAVE}))"
-    # arrayMap over an array of one is how ClickHouse names a value inside an expression
-    return (
-        "arrayMap(counted -> if(arraySum(counted) = 0, NULL, arrayMap((reached, rank) -> arrayMap(i ->"
-        f" arrayMap(part -> {inside}, [(rank - reached[i] + counted[i]) / counted[i]])[1],"
-        f" [arrayFirstIndex(n -> n >= rank, reached)])[1], [arrayCumSum(counted)], [{clamped}])[1]),"
-        f" [{buckets}])[1]"
-    )
-
-
-def rank_bounds_sql(q: float, z: float) -> tuple[str, str]:
-    """Return SQL of the ranks that bound the `q` quantile of ``counted`` calls: order statistics.
-
-    The number of calls below the quantile is binomial(n, q); see Conover, Practical Nonparametric Statistics,
-    3.2. A rank outside 1..n cannot be observed, which the caller must look after.
-
-    Args:
-        q: the quantile, 0..1
-        z: half width of the interval in standard deviations
-    """
-    spread = f"{z!r} * sqrt(arraySum(counted) * {q * (1 - q)!r})"
-    return f"{q} * arraySum(counted) - {spread}", f"{q} * arraySum(counted) + {spread}"
 
 
 _SOURCE_DIMENSIONS: Final[Mapping[Source, tuple[str, ...]]] = {

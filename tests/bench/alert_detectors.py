@@ -97,7 +97,7 @@ def rolling(values: Floats, minutes: int) -> Floats:
 
 
 def at_rank(counted: Floats, rank: Floats) -> Floats:
-    """Return the duration in ms at a rank, as `gnomon_schemas.metrics.rank_sql` does it."""
+    """Return the duration in ms at a rank, as `gnomon_schemas.quantiles.rank_sql` does it."""
     reached = np.cumsum(counted, axis=1)
     total = reached[:, -1]
     clamped = np.minimum(total, np.maximum(1e-9, rank))

@@ -9,7 +9,8 @@ from tests.dashboard import seed
 
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.histogram import quantile_ms
-from gnomon_schemas.metrics import METRICS, metric, quantile_sql
+from gnomon_schemas.metrics import METRICS, metric
+from gnomon_schemas.quantiles import quantile_sql
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.metric_facts import Ask, Key, Window
 from gnomon_collector.store.metric_queries import Readings, is_hourly_window, measures_of, widened
-from gnomon_schemas.metrics import BUCKETS, BUCKETS_PER_OCTAVE, Highest, Quantile, metric
+from gnomon_schemas.metrics import Highest, Quantile, metric
+from gnomon_schemas.quantiles import BUCKETS, BUCKETS_PER_OCTAVE
 
 Table: TypeAlias = Literal["calls_per_minute", "calls_per_hour"]
 _Floats: TypeAlias = npt.NDArray[np.float64]
@@ -262,7 +263,7 @@ def quantile_readings(ask: Ask, keys: list[Key], buckets: _Floats) -> Readings:
 
 
 def _at_ranks(buckets: _Floats, ranks: _Floats) -> _Floats:
-    """Durations in ms at ranks of bucket counts, as `gnomon_schemas.metrics.rank_sql` has them."""
+    """Durations in ms at ranks of bucket counts, as `gnomon_schemas.quantiles.rank_sql` has them."""
     reached = buckets.cumsum(axis=1)
     total = reached[:, -1] if len(buckets) else np.zeros(0)
     rank = np.minimum(total, np.maximum(1e-9, ranks))

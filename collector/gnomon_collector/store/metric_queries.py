@@ -22,8 +22,6 @@ from gnomon_collector.store.metric_facts import Window as Window
 from gnomon_collector.store.metric_facts import fact_rows
 from gnomon_collector.store.queries.cells import as_time
 from gnomon_schemas.metrics import (
-    BUCKETS,
-    BUCKETS_PER_OCTAVE,
     Highest,
     Mean,
     Quantile,
@@ -32,6 +30,10 @@ from gnomon_schemas.metrics import (
     Sum,
     WeightedMean,
     metric,
+)
+from gnomon_schemas.quantiles import (
+    BUCKETS,
+    BUCKETS_PER_OCTAVE,
     quantile_sql,
     rank_bounds_sql,
     rank_sql,
