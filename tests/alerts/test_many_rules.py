@@ -189,3 +189,10 @@ def test_windows_are_cut_where_any_of_them_begins_or_ends() -> None:
 
     found = pieces_of([window(0, 10), window(5, 10), window(20, 30)])
     assert found == [window(0, 5), window(5, 10), window(20, 30)]
+
+
+def test_without_any_calls_rules_see_nothing(store: Store) -> None:
+    rules = list(random_rules(Random(7), 24))
+    watcher = Watcher(store, Grid())
+    watcher.prepare(rules, PROJECTS, NOW)
+    assert not any(watcher.look(rule, rule.projects(PROJECTS), NOW) for rule in rules)

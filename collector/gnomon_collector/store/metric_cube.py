@@ -203,7 +203,7 @@ class Cube:
         """
         found = self.sums(ask)
         if _is_quantile(ask):
-            flat = found.buckets.reshape(-1, found.buckets.shape[2])
+            flat = found.buckets.reshape(found.has_facts.size, found.buckets.shape[2])
             return found.keys, found.has_facts, quantile_readings(ask, [], flat)
         nothing = np.full(found.first.size, np.nan)
         readings = Readings([], found.first.ravel(), found.second.ravel(), nothing, nothing)
@@ -234,7 +234,7 @@ class Cube:
             order = np.argsort(cells, kind="stable")
             present, starts = np.unique(cells[order], return_index=True)
             summed[present] = np.add.reduceat(self.buckets[rows[order]], starts, axis=0, dtype=np.float64)
-        return summed.reshape(*shape, -1)
+        return summed.reshape(*shape, self.buckets.shape[1])
 
     def _readings(self, ask: Ask, found: Sums, window: Window) -> Readings:
         is_inside = np.array(
