@@ -251,8 +251,8 @@ _NOTES: Final = (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark and save its report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=5, help="simulated months")
-    parser.add_argument("--seconds", type=float, default=125.0, help="load per case of the ticks")
+    parser.add_argument("--worlds", type=int, default=4, help="simulated months")
+    parser.add_argument("--seconds", type=float, default=150.0, help="load per case of the ticks")
     parser.add_argument("--spans", type=int, default=10_000_000, help="to preview rules over")
     parser.add_argument("--worlds-only", action="store_true", help="no ticks")
     parser.add_argument("--reports", type=Path, default=REPORTS)
