@@ -7,6 +7,7 @@ OpenTelemetry's class keeps them in is made only where somebody else touches the
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock, RLock
 from time import time_ns
@@ -173,8 +174,10 @@ def start_call_span(
         attributes: its attributes, kept by the span; some may be `PlainMessages`.
         context: what is around the call.
     """
-    if type(tracer) is Tracer and _is_ordinary(tracer):
-        return _start_light(tracer, name, attributes, context)
+    # A version of OpenTelemetry to come may name what is private of it otherwise.
+    with suppress(AttributeError):
+        if type(tracer) is Tracer and _is_ordinary(tracer):
+            return _start_light(tracer, name, attributes, context)
     return tracer.start_span(
         name,
         context=context,

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from opentelemetry.sdk.trace.sampling import (
 )
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from gnomon import _call_span
 from gnomon._call_span import _CHANGING, CallSpan, start_call_span
 from gnomon._plain_messages import PlainMessages
 from gnomon._wire import UnsupportedError, encode_request, pack
@@ -203,6 +205,15 @@ def test_where_it_would_change_something_opentelemetrys_own_is_used(
     settings: dict[str, Any], kept: Kept
 ) -> None:
     span = start_call_span(tracer_of(kept, **settings), "chat m", known(), Context())
+    assert type(span) is not CallSpan
+    assert span.is_recording()
+
+
+def test_where_opentelemetry_names_its_private_parts_otherwise_its_own_is_used(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_call_span, "_is_ordinary", attrgetter("no_longer_there"))
+    span = start_call_span(tracer_of(kept), "chat m", known(), Context())
     assert type(span) is not CallSpan
     assert span.is_recording()
 
