@@ -149,11 +149,16 @@ def added(store: Store, body: OfDataset, calls: Sequence[tuple[str, str]], autho
 
 
 def result_added(store: Store, body: OfResult, query: TraceQuery, author: str) -> dict[str, Any]:
-    """Add a part of the result of a query; tells how many rows it had, and how many are new."""
+    """Add a part of the result of a query; tells how many rows it had, are new, and called no model."""
     rows = traces.page(store, query, offset=body.offset, limit=body.limit)
     calls = [(str(row["trace_id"]), str(row.get("span_id", ""))) for row in rows]
-    new, _unknown = datasets.add_examples(store, _found(store, body), calls, author) if calls else (0, 0)
-    return {"rows": len(rows), "added": new, "until": query.end.timestamp() * 1000}
+    new, unknown = datasets.add_examples(store, _found(store, body), calls, author) if calls else (0, 0)
+    return {
+        "rows": len(rows),
+        "added": new,
+        "without_model": unknown,
+        "until": query.end.timestamp() * 1000,
+    }
 
 
 def expected(store: Store, body: OfExample) -> dict[str, Any]:

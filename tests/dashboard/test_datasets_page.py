@@ -53,13 +53,13 @@ def a_trace(store: Store) -> str:
 
 
 def test_from_a_query_to_the_fine_tuning_file(page: Page, url: str, shop: Store) -> None:  # noqa: F811
-    page.goto(f"{url}/traces?project={PROJECT}&range=24h&refresh=0&q=status%3Aok")
+    page.goto(f"{url}/traces?project={PROJECT}&range=24h&refresh=0&q=status%3Aok%20model%3Agpt*")
     page.locator(".ag-row .cell-link").first.wait_for()
     page.get_by_text("Add to dataset").click()
     page.locator(".dataset-limit input").fill("30")
     page.get_by_label("Name of a new dataset").fill("hard ones")
     page.keyboard.press("Enter")
-    shows(page, ".menu-state", "30 added to hard ones, 0 were in it.")
+    shows(page, ".menu-state", "30 added to hard ones, 0 were in it, 0 called no model.")
     assert datasets.find_dataset(shop, PROJECT, "hard ones").examples == 30
 
     page.goto(f"{url}/datasets?project={PROJECT}&refresh=0")
@@ -113,7 +113,7 @@ def test_a_csv_has_all_pages(url: str, shop: Store) -> None:
     made = datasets.create_dataset(shop, PROJECT, "for a sheet", "", "")
     ids = [
         str(row[0])
-        for row in shop.query("SELECT DISTINCT trace_id FROM spans WHERE project = 'shop' LIMIT 25").rows
+        for row in shop.query("SELECT DISTINCT trace_id FROM calls WHERE project = 'shop' LIMIT 25").rows
     ]
     datasets.add_examples(shop, made, [(one, "") for one in ids], "")
     asked = {"project": PROJECT, "path": "/datasets/for a sheet"}

@@ -51,7 +51,7 @@ def test_the_examples_of_a_page_are_a_program_whose_calls_arrive(
 def test_the_spans_of_the_sdk_page_arrive(sdk_server: RunningServer) -> None:
     kinds = sdk_server.wait_for("SELECT kind, count() AS n FROM spans WHERE release = '2.4.0' GROUP BY kind")
     assert {row["kind"]: row["n"] for row in kinds} == {
-        "generation": 4,
+        "generation": 6,
         "embedding": 1,
         "step": 1,
         "tool": 1,

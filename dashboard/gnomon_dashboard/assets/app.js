@@ -13,8 +13,6 @@
   function go(changes, { replace = false } = {}) {
     const before = parameters();
     const after = parameters();
-    // another view begins with its first page
-    if (!("refresh" in changes)) after.delete("page");
     for (const [name, value] of Object.entries(changes)) {
       after.delete(name);
       for (const one of Array.isArray(value) ? value : value ? [value] : []) after.append(name, one);
@@ -22,6 +20,8 @@
     before.sort();
     after.sort();
     if (before.toString() === after.toString()) return;
+    // another view begins with its first page
+    if (!("refresh" in changes) && !("page" in changes)) after.delete("page");
     show(window.location.pathname + (after.toString() ? `?${after}` : ""), replace);
   }
 

@@ -25,16 +25,18 @@
   async function addResult(place, dataset, state) {
     const wanted = Math.min(MOST, Number(place.querySelector("input[type=number]").value) || AT_ONCE);
     const search = window.location.search;
-    let [seen, added, until] = [0, 0, null];
+    let [seen, added, without, until] = [0, 0, 0, null];
     while (seen < wanted && place.isConnected) {
       const limit = Math.min(AT_ONCE, wanted - seen);
       const body = { project: project(), dataset, search, offset: seen, limit, until };
       const answer = await call("POST", "/api/datasets/add-result", body);
       [seen, added, until] = [seen + answer.rows, added + answer.added, answer.until];
+      without += answer.without_model;
       say(state, `${seen.toLocaleString("en")} of at most ${wanted.toLocaleString("en")} …`);
       if (answer.rows < limit) break;
     }
-    say(state, `${added.toLocaleString("en")} added to ${dataset}, ${(seen - added).toLocaleString("en")} were in it.`);
+    const [known, none] = [seen - added - without, without].map((count) => count.toLocaleString("en"));
+    say(state, `${added.toLocaleString("en")} added to ${dataset}, ${known} were in it, ${none} called no model.`);
   }
 
   async function add(place, dataset, state) {
