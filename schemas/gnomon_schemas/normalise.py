@@ -350,10 +350,10 @@ def _exclusive(dialects: Sequence[Dialect]) -> str:
     """SQL for a span's dialect counting its provider's input tokens beside the cache."""
     whole = [dialect.id for dialect in dialects if "*" in dialect.exclusive_providers]
     pairs = [f"{dialect.id} {provider}" for dialect in dialects for provider in dialect.exclusive_providers]
-    return f"({one_of('dialect', whole)} OR {one_of(_PAIR, pairs)})"
+    pair = "concat(dialect, ' ', provider)"
+    return f"({one_of('dialect', whole)} OR {one_of(pair, pairs)})"
 
 
-_PAIR: Final = "concat(dialect, ' ', provider)"
 _MENDED: Final = f"""\
 *,
     {mapped("said_finish_reason", FINISH_REASONS, "said_finish_reason")} AS finish_reason,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from tests.bench.gnomon_server import GnomonServer, gnomon_server
 from tests.bench.machine import this_machine
 from tests.bench.quantiles import quantile
 from tests.bench.queries import RANGES, CaseTime, generated, sizes, sizes_table, time_case, wait_for_merges
-from tests.bench.report import REPORTS, Cell, Goal, Report, Table, save
+from tests.bench.report import REPORTS, Cell, Goal, Report, Table, run_and_save
 from tests.bench.usage import MIB, UsageWatch, usage
 
 from gnomon_collector.store.engine import Store, open_store
@@ -258,11 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=1000.0, help="spans per second meanwhile (1000)")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="gnomon-bench-", ignore_cleanup_errors=True) as home:
-        report = run(options, Path(home))
-    for goal in report.goals:
-        print(f"{goal.what}: {goal.measured} (wanted {goal.goal})")
-    print(save(report, options.reports))
+    run_and_save(lambda home: run(options, home), options.reports)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from tests.bench.idle import IdlePhase, measure_idle
 from tests.bench.load import LoadOptions
 from tests.bench.machine import this_machine
 from tests.bench.quantiles import quantile
-from tests.bench.report import REPORTS, Cell, Goal, Report, Table, save
+from tests.bench.report import REPORTS, Cell, Goal, Report, Table, run_and_save
 from tests.bench.usage import MIB, UsageWatch
 from tests.bench.visibility import POLL_S, Visibility, watch_load
 
@@ -217,11 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--settle-seconds", type=float, default=15.0, help="of rest before idling (15)")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="gnomon-bench-", ignore_cleanup_errors=True) as home:
-        report = run(options, Path(home))
-    for goal in report.goals:
-        print(f"{goal.what}: {goal.measured} (wanted {goal.goal})")
-    print(save(report, options.reports))
+    run_and_save(lambda home: run(options, home), options.reports)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +14,7 @@ from typing import Final
 from tests.bench.generated import PROJECT, Generated, generate
 from tests.bench.machine import this_machine
 from tests.bench.quantiles import quantile
-from tests.bench.report import REPORTS, Cell, Goal, Report, Table, save
+from tests.bench.report import REPORTS, Cell, Goal, Report, Table, run_and_save
 from tests.bench.usage import MIB, UsageWatch
 
 from gnomon_collector.store.engine import Store, open_store
@@ -289,11 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=20, help="of each query (20)")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="gnomon-bench-", ignore_cleanup_errors=True) as home:
-        report = run(options, Path(home))
-    for goal in report.goals:
-        print(f"{goal.what}: {goal.measured} (wanted {goal.goal})")
-    print(save(report, options.reports))
+    run_and_save(lambda home: run(options, home), options.reports)
 
 
 if __name__ == "__main__":

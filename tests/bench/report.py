@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -75,6 +76,15 @@ def save(report: Report, directory: Path = REPORTS) -> Path:
     path = directory / f"{report.name}.md"
     path.write_text(f"# {report.title}\n\n{_markdown(report)}\n", encoding="utf-8")
     return path
+
+
+def run_and_save(run: Callable[[Path], Report], directory: Path) -> None:
+    """Run a benchmark in an empty folder of its own, say how it did, and save its report."""
+    with tempfile.TemporaryDirectory(prefix="gnomon-bench-", ignore_cleanup_errors=True) as home:
+        report = run(Path(home))
+    for goal in report.goals:
+        print(f"{goal.what}: {goal.measured} (wanted {goal.goal})")
+    print(save(report, directory))
 
 
 def load(name: str, directory: Path = REPORTS) -> Report | None:
