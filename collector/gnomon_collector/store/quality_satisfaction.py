@@ -35,6 +35,12 @@ INNER JOIN (
     FROM calls
     WHERE {conditions} AND kind = 'generation' AND start_time >= {{start:DateTime64(9)}}
         AND start_time < {{end:DateTime64(9)}}
+        -- without it the calls of all traces are grouped, of which few are rated
+        AND trace_id IN (
+            SELECT trace_id FROM scores
+            WHERE project = {{project:String}} AND source = 'user' AND value IS NOT NULL
+                AND created_at >= {{start:DateTime64(9)}}
+        )
     GROUP BY trace_id
 ) AS c USING (trace_id)
 GROUP BY label

@@ -8,6 +8,8 @@ from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_float, as_int, as_time, optional_float
 from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
 from gnomon_collector.store.queries.trace_columns import IS_CALL
+from gnomon_collector.store.queries.traces import merge_ranges
+from gnomon_collector.store.trace_summaries import LONGEST_PAUSE
 
 Kind: TypeAlias = Literal["user", "session", "company"]
 Order: TypeAlias = Literal[
@@ -29,6 +31,7 @@ ORDERS: Final[dict[Order, str]] = {
 }
 _LONGEST_TEXT: Final = 6000
 _MOST_TURNS: Final = 100
+_PARTS: Final = (64, 8, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,11 @@ def satisfaction(
         INNER JOIN (
             SELECT trace_id, any({COLUMNS[kind]}) AS person
             FROM calls
-            WHERE {where} AND {COLUMNS[kind]} IN {{values:Array(String)}}
+            WHERE {where} AND {COLUMNS[kind]} IN {{values:Array(String)}} AND trace_id IN (
+                SELECT trace_id FROM scores
+                WHERE project = {{project:String}} AND source = 'user' AND value IS NOT NULL
+                    AND created_at >= {{start:DateTime64(9)}}
+            )
             GROUP BY trace_id
         ) AS seen ON rated.trace_id = seen.trace_id
         GROUP BY seen.person
@@ -172,9 +179,18 @@ def turns(
     Question and answer are those of the entry span, or of the last model call where that has none; bounded to
     6,000 characters each.
     """
+    latest = _requests(store, scope, window, kind, value, newest_first=newest_first)
+    if not latest:
+        return []
     where, parameters = _spans(scope, window)
-    column = COLUMNS[kind]
-    direction = "DESC" if newest_first else "ASC"
+    ranges = merge_ranges([(first - LONGEST_PAUSE, last + LONGEST_PAUSE) for _, first, last in latest])
+    parameters["ids"] = [trace_id for trace_id, _, _ in latest]
+    for index, (first, last) in enumerate(ranges):
+        parameters |= {f"a{index}": first, f"b{index}": last}
+    within = " OR ".join(
+        f"start_time BETWEEN {{a{index}:DateTime64(9)}} AND {{b{index}:DateTime64(9)}}"
+        for index in range(len(ranges))
+    )
     rows = store.query(
         f"""
         SELECT trace_id, min(start_time) AS began, {_entry_or_call("input_text")}, {
@@ -189,18 +205,45 @@ def turns(
             IS_CALL
         }), anyIf(session_id, session_id != ''), anyIf(user_id, user_id != '')
         FROM spans
-        WHERE {where} AND trace_id IN (SELECT trace_id FROM spans WHERE {where} AND {
-            column
-        } = {{value:String}})
+        PREWHERE trace_id IN {{ids:Array(String)}}
+        WHERE {where} AND ({within})
         GROUP BY trace_id
-        ORDER BY began {direction}, trace_id
-        LIMIT {_MOST_TURNS}
+        ORDER BY began {"DESC" if newest_first else "ASC"}, trace_id
         """,  # noqa: S608 (as above)
-        parameters | {"value": value},
+        parameters,
     ).rows
     found = [_turn(row) for row in rows]
     ratings = _ratings(store, scope, [one.trace_id for one in found])
     return [replace(one, ratings=tuple(ratings.get(one.trace_id, ()))) for one in found]
+
+
+def _requests(
+    store: Store, scope: Scope, window: Window, kind: Kind, value: str, *, newest_first: bool
+) -> list[tuple[str, datetime, datetime]]:
+    """Return the first or latest traces with a span of a person: their ids, and when those spans start (UTC).
+
+    The latest part of the window is looked at first, so that who asks much is found soon.
+    """
+    found: list[tuple[str, datetime, datetime]] = []
+    length = window.end - window.start
+    for divisor in _PARTS if newest_first else (1,):
+        part = replace(window, start=window.end - length / divisor)
+        where, parameters = _spans(scope, part)
+        rows = store.query(
+            f"""
+            SELECT trace_id, min(start_time) AS first, max(start_time)
+            FROM spans
+            WHERE {where} AND {COLUMNS[kind]} = {{value:String}}
+            GROUP BY trace_id
+            ORDER BY first {"DESC" if newest_first else "ASC"}, trace_id
+            LIMIT {_MOST_TURNS}
+            """,  # noqa: S608 (as above)
+            parameters | {"value": value},
+        ).rows
+        found = [(str(trace_id), as_time(first), as_time(last)) for trace_id, first, last in rows]
+        if len(found) == _MOST_TURNS:
+            break
+    return found
 
 
 def _entry_or_call(column: str) -> str:

@@ -1,7 +1,7 @@
 """Prompts and their versions, side by side."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from gnomon_collector.store.engine import Store
@@ -104,7 +104,10 @@ def version_scores(
         INNER JOIN (
             SELECT trace_id, argMax(prompt_version, start_time) AS version
             FROM calls
-            WHERE {where} AND prompt_name = {{prompt:String}}
+            WHERE {where} AND prompt_name = {{prompt:String}} AND trace_id IN (
+                SELECT trace_id FROM scores
+                WHERE project = {{project:String}} AND value IS NOT NULL AND created_at >= {{start:DateTime64(9)}}
+            )
             GROUP BY trace_id
         ) AS used ON judged.trace_id = used.trace_id
         GROUP BY used.version, judged.name
@@ -126,15 +129,24 @@ def texts(store: Store, scope: Scope, window: Window, name: str, version: str) -
     left out. Empty where no call shows its messages.
     """
     where, parameters = _where(scope, window)
+    of_version = f"""
+        FROM spans
+        WHERE {where} AND kind = 'generation' AND prompt_name = {{prompt:String}} AND prompt_version = {{version:String}}"""
+    bound = parameters | {"prompt": name, "version": version}
+    # which ones first: their attributes are the widest column, and few of them are wanted
+    latest = store.query(
+        f"SELECT min(at), max(at) FROM (SELECT start_time AS at{of_version} ORDER BY at DESC LIMIT {_SAMPLES})",  # noqa: S608 (as above)
+        bound,
+    ).rows[0]
     rows = store.query(
         f"""
-        SELECT attributes, dialect
-        FROM spans
-        WHERE {where} AND kind = 'generation' AND prompt_name = {{prompt:String}} AND prompt_version = {{version:String}}
+        SELECT attributes, dialect{of_version}
+            AND start_time >= {{first:DateTime64(9)}} AND start_time < {{after:DateTime64(9)}}
         ORDER BY start_time DESC
         LIMIT {_SAMPLES}
-        """,  # noqa: S608 (as above)
-        parameters | {"prompt": name, "version": version},
+        """,
+        # what comes back has lost the nanoseconds
+        bound | {"first": as_time(latest[0]), "after": as_time(latest[1]) + timedelta(microseconds=1)},
     ).rows
     shown = [_instructions(as_map(attributes), str(dialect)) for attributes, dialect in rows]
     return common_lines([text for text in shown if text])
