@@ -128,6 +128,13 @@ class Settings(BaseSettings):
     )
     judge_concurrency: int = Field(32, ge=1, le=512, description="Calls of the judge at the same time.")
     judge_timeout_s: float = Field(60.0, gt=0, le=600, description="Longest wait for a verdict, in seconds.")
+    judge_answer_tokens: int = Field(
+        800,
+        ge=100,
+        le=100_000,
+        description="Most tokens of a verdict; a model that thinks before it answers needs some thousands. This"
+        " much is reserved of the budget for each call under way.",
+    )
     judge_input_usd_per_million: float | None = Field(
         None,
         ge=0,

@@ -253,7 +253,7 @@ def test_an_endpoint_that_is_down_stops_the_asking(store: Store, judge: Judge, t
     setup = make_setup(judge.url, tmp_path, policy_text())
     planned(store, setup, 100)
     worker = work(store, setup)
-    assert worker.trouble == "HTTP 503 overloaded" and len(judge.calls) < 30
+    assert worker.trouble == "HTTP 503 overloaded: the endpoint is in trouble" and len(judge.calls) < 30
     assert states(store) == {"waiting": 100}, "what was not asked stays in the queue"
 
 
@@ -262,7 +262,8 @@ def test_a_wrong_key_opens_the_breaker_at_once(store: Store, judge: Judge, tmp_p
     setup = make_setup(judge.url, tmp_path, policy_text())
     planned(store, setup, 50)
     worker = work(store, setup)
-    assert worker.trouble == "HTTP 401 invalid_api_key" and len(judge.calls) <= 8
+    assert worker.trouble.startswith("HTTP 401 invalid_api_key: the endpoint does not take the key")
+    assert len(judge.calls) <= 8
     assert "sk-canary" not in json.dumps(store.query("SELECT * FROM judge_attempts").rows, default=str)
 
 
@@ -287,7 +288,7 @@ def test_a_worker_with_a_fault_ends_and_says_so(
 ) -> None:
     setup = make_setup(judge.url, tmp_path, policy_text())
     planned(store, setup, 2)
-    monkeypatch.setattr(worker_module, "parse_verdict", lambda *_: 1 / 0)
+    monkeypatch.setattr(worker_module, "verdict_of", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         work(store, setup)
 

@@ -263,7 +263,9 @@ def golden(
         click.echo(json.dumps(found, indent=2))
     else:
         judge_tables.show_golden(found)
-    if fail_under is not None and any(one["accuracy"] < fail_under for one in found["results"]):
+    if fail_under is not None and (
+        found["stopped"] or any(one["accuracy"] < fail_under for one in found["results"])
+    ):
         click.get_current_context().exit(EXIT_BELOW)
 
 

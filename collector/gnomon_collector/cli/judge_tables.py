@@ -150,3 +150,5 @@ def show_golden(found: Mapping[str, Json]) -> None:
     show(
         ("evaluator", "right", "accuracy", "distance", "moved by attacks", "failed"), rows, right=(1, 2, 3, 5)
     )
+    for one in found["failures"]:
+        click.echo(f"{one['evaluator']}: {one['calls']} without a verdict: {one['reason']}.")

@@ -125,8 +125,7 @@ def judge_golden(
 
     Without a judge of its own it asks the endpoint that OPENAI_API_KEY and OPENAI_BASE_URL name.
     """
-    from gnomon_collector.quality.golden import golden_requests
-    from gnomon_collector.quality.golden_run import golden_cost, run_golden
+    from gnomon_collector.quality.golden_run import golden_cost, golden_questions, run_golden
     from gnomon_collector.quality.policy import chosen
     from gnomon_collector.quality.setup import OFF, with_openai_environment
 
@@ -136,7 +135,7 @@ def judge_golden(
     names = evaluators or []
     chosen(names, setup.evaluators)
     if is_estimate:
-        requests = golden_requests(setup.evaluators, names, with_injections=injections)
+        requests = golden_questions(setup, names, with_injections=injections)
         cost = golden_cost(setup, operator.store, requests, _now())
         return {"judge": setup.model, **asdict(cost), "is_affordable": cost.is_affordable}
     return asyncio.run(run_golden(setup, operator.store, names, with_injections=injections, now=_now()))

@@ -47,6 +47,7 @@ class JudgeParts:
     price: Callable[[], JudgePrice]
     periods: Callable[[str, str], list[Price]]
     concurrency: int
+    answer_tokens: int = MAX_ANSWER_TOKENS
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -139,7 +140,7 @@ class Claims:
         self, task: Task, evaluator: Evaluator, case: Case, price: JudgePrice, now: datetime
     ) -> Ready:
         messages = judge_messages(evaluator, case)
-        max_tokens = MAX_ANSWER_TOKENS
+        max_tokens = self._parts.answer_tokens
         if evaluator.per_document:
             max_tokens += TOKENS_PER_DOCUMENT * min(MOST_DOCUMENTS, len(case.documents))
         prompt_bytes = sum(len(message["content"].encode("utf-8", "replace")) for message in messages)

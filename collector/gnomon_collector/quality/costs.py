@@ -13,7 +13,7 @@ PROVIDER = "openai"
 """Of the judge's calls, whatever endpoint answers them: it speaks OpenAI's language."""
 
 MAX_ANSWER_TOKENS = 800
-"""Most tokens of a verdict."""
+"""Most tokens of an answer where nothing else is said."""
 
 TOKENS_PER_DOCUMENT = 80
 """More of them for each document that is judged."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any, Final
 
-from gnomon_collector.quality.costs import MAX_ANSWER_TOKENS, TOKENS_PER_DOCUMENT
+from gnomon_collector.quality.costs import TOKENS_PER_DOCUMENT
 from gnomon_collector.quality.evaluators import Evaluator
 from gnomon_collector.quality.prompts import Case, Document, judge_messages
 from gnomon_collector.quality.verdicts import Verdict
@@ -79,6 +79,7 @@ class GoldenRequest:
         golden: the case, and what is right
         attack: place of the text that tries to move the judge, from 1 on; 0 for the case as it is
         number: place of the case
+        answer_tokens: most of an answer about one thing
     """
 
     evaluator: Evaluator
@@ -86,6 +87,7 @@ class GoldenRequest:
     number: int
     attack: int
     case: Case
+    answer_tokens: int
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -96,22 +98,28 @@ class GoldenRequest:
     def max_tokens(self) -> int:
         """Most tokens of an answer."""
         documents = len(self.case.documents) if self.evaluator.per_document else 0
-        return MAX_ANSWER_TOKENS + TOKENS_PER_DOCUMENT * documents
+        return self.answer_tokens + TOKENS_PER_DOCUMENT * documents
 
 
 def golden_requests(
-    evaluators: Mapping[str, Evaluator], names: Sequence[str], *, with_injections: bool
+    evaluators: Mapping[str, Evaluator], names: Sequence[str], *, with_injections: bool, answer_tokens: int
 ) -> list[GoldenRequest]:
     """Return what is to be asked.
 
     Args:
         evaluators: by name
         names: of those to be tried; empty for all that have a set
+        answer_tokens: most of an answer about one thing
     """
     texts = ["", *(injections() if with_injections else [])]
     return [
         GoldenRequest(
-            evaluators[one.evaluator], one, number, attack, attacked(one.case, text) if text else one.case
+            evaluators[one.evaluator],
+            one,
+            number,
+            attack,
+            attacked(one.case, text) if text else one.case,
+            answer_tokens,
         )
         for number, one in enumerate(golden_cases())
         if not names or one.evaluator in names

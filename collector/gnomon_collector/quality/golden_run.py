@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -18,12 +19,15 @@ from gnomon_collector.quality.policy import JUDGE_PROJECT
 from gnomon_collector.quality.prompts import SCHEMA_NAME, verdict_schema
 from gnomon_collector.quality.recording import CallRecord, CallRecorder
 from gnomon_collector.quality.setup import JudgeSetup
-from gnomon_collector.quality.verdicts import MalformedVerdictError, Verdict, parse_verdict
+from gnomon_collector.quality.verdicts import MalformedVerdictError, Verdict, verdict_of
 from gnomon_collector.store import judge_queue
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_queue import Attempt
 
 _LEASE: Final = timedelta(hours=1)
+MOST_TRIES: Final = 6
+_FIRST_WAIT_S: Final = 2.0
+"""After the first call that the endpoint was too busy for; then twice as long each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class _Asked:
     attempt: Attempt
     verdict: Verdict | None
     answer: Answer | None
+    reason: str = ""
 
     def cost_usd(self, price: JudgePrice) -> float:
         """What the call cost."""
@@ -62,6 +67,14 @@ class _Asked:
         return price.cost_usd(
             self.answer.input_tokens, self.answer.output_tokens, self.answer.cache_read_tokens
         )
+
+
+def golden_questions(
+    setup: JudgeSetup, names: Sequence[str], *, with_injections: bool
+) -> list[GoldenRequest]:
+    """Return what the judge of a setup is asked; see `golden_requests`."""
+    tokens = setup.settings.judge_answer_tokens
+    return golden_requests(setup.evaluators, names, with_injections=with_injections, answer_tokens=tokens)
 
 
 def golden_cost(
@@ -100,7 +113,7 @@ async def run_golden(
         GnomonError: the judge cannot be asked at all
         StoreError: the database does not work
     """
-    requests = golden_requests(setup.evaluators, names, with_injections=with_injections)
+    requests = golden_questions(setup, names, with_injections=with_injections)
     cost = await asyncio.to_thread(golden_cost, setup, store, requests, now)
     if not cost.is_affordable:
         raise BadRequest(_too_dear(cost))
@@ -119,7 +132,17 @@ async def run_golden(
         "cost_usd": sum(one.cost_usd(setup.price) for one in asked) if setup.price.is_known else None,
         "results": [{**asdict(one), "accuracy": one.accuracy} for one in results],
         "stopped": stopped,
+        "failures": _failures(asked),
     }
+
+
+def _failures(asked: Sequence[_Asked]) -> list[dict[str, Any]]:
+    """Why there was no verdict, the most frequent first."""
+    counted = Counter((one.request.evaluator.name, one.reason) for one in asked if one.verdict is None)
+    return [
+        {"evaluator": name, "reason": reason, "calls": calls}
+        for (name, reason), calls in counted.most_common()
+    ]
 
 
 def _too_dear(cost: GoldenCost) -> str:
@@ -179,21 +202,39 @@ async def _ask(
         if hopeless:
             return _Asked(request, attempt, None, None)
         try:
-            answer = await client.ask(
+            answer = await _answer(client, request, hopeless)
+        except JudgeCallError as error:
+            if error.trouble != "refused":
+                hopeless.append(error)
+            return _Asked(request, attempt, None, None, str(error))
+    try:
+        verdict = verdict_of(request.evaluator, answer, len(request.case.documents))
+    except MalformedVerdictError as error:
+        return _Asked(request, attempt, None, answer, str(error))
+    return _Asked(request, attempt, verdict, answer)
+
+
+async def _answer(client: JudgeClient, request: GoldenRequest, hopeless: list[JudgeCallError]) -> Answer:
+    """Ask, and ask again after a while when the endpoint is busy: accounts have limits per minute.
+
+    Raises:
+        JudgeCallError: there is no answer, also not after some tries, or nobody gets one
+    """
+    for tried in range(MOST_TRIES):
+        try:
+            return await client.ask(
                 request.messages,
                 schema=verdict_schema(request.evaluator),
                 schema_name=SCHEMA_NAME,
                 max_tokens=request.max_tokens,
             )
         except JudgeCallError as error:
-            if error.trouble == "hopeless":
-                hopeless.append(error)
-            return _Asked(request, attempt, None, None)
-    try:
-        verdict = parse_verdict(request.evaluator, answer.text, len(request.case.documents))
-    except MalformedVerdictError:
-        return _Asked(request, attempt, None, answer)
-    return _Asked(request, attempt, verdict, answer)
+            if error.trouble != "unavailable" or tried == MOST_TRIES - 1:
+                raise
+            await asyncio.sleep(error.retry_after_s or _FIRST_WAIT_S * 2**tried)
+        if hopeless:
+            break
+    raise hopeless[0]
 
 
 def _keep(setup: JudgeSetup, store: Store, asked: Sequence[_Asked]) -> None:

@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gnomon_collector.quality.client import JudgeCallError, JudgeClient
-from gnomon_collector.quality.costs import MAX_ANSWER_TOKENS
 from gnomon_collector.quality.evaluators import Evaluator, evaluator_version
 from gnomon_collector.quality.policy import JUDGE_PROJECT
 from gnomon_collector.quality.prompts import SCHEMA_NAME, Case, Document, judge_messages, verdict_schema
 from gnomon_collector.quality.recording import CallRecord, CallRecorder
 from gnomon_collector.quality.setup import JudgeSetup
-from gnomon_collector.quality.verdicts import MalformedVerdictError, Verdict, parse_verdict
+from gnomon_collector.quality.verdicts import MalformedVerdictError, Verdict, verdict_of
 from gnomon_collector.store import judge_queue
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_pairs import AnswerPair
@@ -130,8 +129,9 @@ async def _rule(
                     judge_messages(evaluator, case),
                     schema=verdict_schema(evaluator),
                     schema_name=SCHEMA_NAME,
+                    max_tokens=setup.settings.judge_answer_tokens,
                 )
-                verdict = parse_verdict(evaluator, answer.text)
+                verdict = verdict_of(evaluator, answer)
             except (JudgeCallError, MalformedVerdictError):
                 return None
         cost_usd += setup.price.cost_usd(answer.input_tokens, answer.output_tokens, answer.cache_read_tokens)
@@ -172,7 +172,7 @@ def _reserve(
     for pair in pairs:
         texts = (pair.question, pair.first, pair.second, *(content for _, content in pair.documents))
         characters = sum(len(text.encode("utf-8", "replace")) for text in texts) + _FORM_BYTES
-        most_usd = setup.price.most_usd(characters, MAX_ANSWER_TOKENS)
+        most_usd = setup.price.most_usd(characters, setup.settings.judge_answer_tokens)
         usd, calls = usd + 2 * most_usd, calls + 2
         if usd > budget.usd_per_day or calls > budget.calls_per_day:
             break

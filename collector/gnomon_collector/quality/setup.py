@@ -104,6 +104,7 @@ class JudgeSetup:
             lambda: self.price,
             self.prices.periods,
             concurrency,
+            self.settings.judge_answer_tokens,
         )
 
 

@@ -6,9 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gnomon_collector.quality.evaluators import Evaluator
+
+if TYPE_CHECKING:
+    from gnomon_collector.quality.client import Answer
 
 LONGEST_REASONING_CHARS: Final = 2_000
 _FENCE: Final = re.compile(r"^\s*```[a-z]*\s*(.*?)\s*```\s*$", re.DOTALL)
@@ -42,6 +45,30 @@ class Verdict:
         """Mean value of the documents, None without any."""
         values = [one.value for one in self.documents if one.value is not None]
         return sum(values) / len(values) if values else None
+
+
+def verdict_of(evaluator: Evaluator, answer: Answer, documents: int = 0) -> Verdict:
+    """Return the verdict that an answer of the endpoint holds.
+
+    Args:
+        documents: how many were shown, for an evaluator that judges each.
+
+    Raises:
+        MalformedVerdictError: it holds none, or only the beginning of one
+    """
+    if answer.refused:
+        raise MalformedVerdictError("the judge refused to answer")
+    try:
+        return parse_verdict(evaluator, answer.text, documents)
+    except MalformedVerdictError:
+        if answer.finish_reason == "length":
+            raise MalformedVerdictError(
+                f"the judge's answer was cut off after {answer.output_tokens} tokens:"
+                " GNOMON_JUDGE_ANSWER_TOKENS gives it more"
+            ) from None
+        if answer.finish_reason == "content_filter":
+            raise MalformedVerdictError("a content filter of the endpoint stopped the answer") from None
+        raise
 
 
 def parse_verdict(evaluator: Evaluator, text: str, documents: int = 0) -> Verdict:

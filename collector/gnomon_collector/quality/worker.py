@@ -31,7 +31,7 @@ from gnomon_collector.quality.prompts import (
     verdict_schema,
 )
 from gnomon_collector.quality.recording import CallRecord, CallRecorder
-from gnomon_collector.quality.verdicts import MalformedVerdictError, parse_verdict
+from gnomon_collector.quality.verdicts import MalformedVerdictError, verdict_of
 from gnomon_collector.store import judge_queue as queue
 
 _log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Worker:
         known = cost_usd if answer.input_tokens else None
         try:
             shown = min(MOST_DOCUMENTS, len(ready.case.documents))
-            verdict = parse_verdict(ready.evaluator, answer.text, shown)
+            verdict = verdict_of(ready.evaluator, answer, shown)
         except MalformedVerdictError as error:
             return Outcome("failed", reason=str(error), answer=answer, cost_usd=known)
         return Outcome("judged", verdict=verdict, answer=answer, cost_usd=known)
