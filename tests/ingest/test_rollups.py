@@ -15,7 +15,7 @@ from tests.ingest.pipeline import Pipeline
 from gnomon_collector.ingest import rollup_worker
 from gnomon_collector.store import rollups
 
-SUMS = [name for name in rollups.SUMS if name != "calls"]
+SUMS = [name for name in rollups.SUMS if name != "calls" and not name.endswith("_squares")]
 LABELS = [name for name in rollups.LABELS if name != "time"]
 
 DIRECT = f"""
@@ -28,6 +28,8 @@ SELECT {{start}}(start_time) AS time, {", ".join(LABELS)}, count() AS calls,
     countIf(c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL) AS calls_with_usage,
     round(sum(ifNull(c.cost_usd, 0)), 12) AS cost_usd, count(c.cost_usd) AS calls_with_cost,
     round(sum(ifNull(c.ttft_ms, 0)), 6) AS ttft_ms, count(c.ttft_ms) AS calls_with_ttft,
+    count(c.output_tokens) AS calls_with_output,
+    arraySort(groupArrayIf(least(128, greatest(1, 1 + floor(6 * log2(greatest(ifNull(c.ttft_ms, 0), 1e-6))))), c.ttft_ms IS NOT NULL)) AS first_tokens,
     arraySort(groupArray(least(128, greatest(1, 1 + floor(6 * log2(duration_ns / 1e6)))))) AS latencies
 FROM (SELECT * FROM calls) AS c GROUP BY ALL ORDER BY ALL
 """
@@ -35,8 +37,18 @@ ROUNDED = {"duration_ms": 6, "cost_usd": 12, "ttft_ms": 6}
 STORED = f"""
 SELECT time, {", ".join(LABELS)}, calls,
     {", ".join(f"round({name}, {ROUNDED[name]})" if name in ROUNDED else name for name in SUMS)},
+    arrayFlatten(arrayMap(i -> arrayWithConstant(ttft_buckets[i], i), range(1, 129))) AS first_tokens,
     arrayFlatten(arrayMap(i -> arrayWithConstant(latency_buckets[i], i), range(1, 129))) AS latencies
 FROM {{table}} FINAL WHERE calls > 0 ORDER BY ALL
+"""
+SQUARES = """
+SELECT {start}(start_time) AS time, sum(pow(duration_ns / 1e6, 2)), sum(ifNull(pow(cost_usd, 2), 0)),
+    sum(ifNull(pow(output_tokens, 2), 0))
+FROM calls GROUP BY time ORDER BY time
+"""
+STORED_SQUARES = """
+SELECT time, sum(duration_ms_squares), sum(cost_usd_squares), sum(output_tokens_squares)
+FROM {table} FINAL WHERE calls > 0 GROUP BY time ORDER BY time
 """
 TABLES = {"calls_per_minute": "toStartOfMinute", "calls_per_hour": "toStartOfHour"}
 
@@ -45,7 +57,10 @@ def assert_rollups_are_right(pipeline: Pipeline) -> None:
     for table, start in TABLES.items():
         direct = pipeline.rows(DIRECT.replace("{start}", start))
         assert pipeline.rows(STORED.replace("{table}", table)) == direct
-        zeros = " + ".join([*SUMS, "arraySum(latency_buckets)"])
+        squares = [list(row[1:]) for row in pipeline.rows(SQUARES.replace("{start}", start))]
+        stored = [list(row[1:]) for row in pipeline.rows(STORED_SQUARES.replace("{table}", table))]
+        assert stored == [pytest.approx(row, rel=1e-9) for row in squares]
+        zeros = " + ".join([*rollups.SUMS, "arraySum(latency_buckets)", "arraySum(ttft_buckets)"])
         assert pipeline.value(f"SELECT sum({zeros}) FROM {table} FINAL WHERE calls = 0") == 0
 
 

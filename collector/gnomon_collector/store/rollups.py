@@ -40,27 +40,45 @@ SUMS: Final = (
     "calls_with_cost",
     "ttft_ms",
     "calls_with_ttft",
+    "duration_ms_squares",
+    "cost_usd_squares",
+    "output_tokens_squares",
+    "calls_with_output",
 )
+HISTOGRAMS: Final = ("latency_buckets", "ttft_buckets")
 BUCKETS: Final = 128
 BUCKETS_PER_OCTAVE: Final = 6
 
 _LABELS: Final = ", ".join(LABELS)
+_HISTOGRAMS: Final = ", ".join(HISTOGRAMS)
 _SUMS: Final = ", ".join(SUMS)
 _SUMMED: Final = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
 _ZEROS: Final = ", ".join(f"0 AS {name}" for name in SUMS)
 _VERSION: Final = "toUnixTimestamp64Nano(now64(9)) AS version"
 
 
-def _without_trailing_zeros(buckets: str) -> str:
-    """SQL for latency buckets cut behind the last that counts: most calls are far from the slowest possible."""
+def _without_trailing_zeros(histogram: str) -> str:
+    """SQL for buckets summed and cut behind the last that counts: most calls are far from the slowest possible."""
+    summed = f"sumForEach(c_{histogram}) AS s_{histogram}"
     return (
-        f"arraySlice({buckets} AS summed, 1, arrayLastIndex(calls_in_bucket -> calls_in_bucket > 0, summed))"
+        f"arraySlice({summed}, 1, arrayLastIndex(in_bucket -> in_bucket > 0, s_{histogram})) AS {histogram}"
     )
 
 
+def _bucket(milliseconds: str) -> str:
+    """SQL for the number of the bucket that a time in ms is counted in."""
+    place = f"1 + floor({BUCKETS_PER_OCTAVE} * log2(greatest({milliseconds}, 1e-6)))"
+    return f"toUInt8(least({BUCKETS}, greatest(1, {place})))"
+
+
+def _dense(counted: str) -> str:
+    """SQL for all buckets, out of those that count."""
+    return f"arrayMap(i -> {counted}.2[indexOf({counted}.1, i)], range(1, {BUCKETS + 1}))"
+
+
 _MINUTES: Final = f"""
-INSERT INTO calls_per_minute ({_LABELS}, {_SUMS}, latency_buckets, version)
-SELECT {_LABELS}, {_SUMMED}, {_without_trailing_zeros("sumForEach(buckets)")} AS latency_buckets, {_VERSION}
+INSERT INTO calls_per_minute ({_LABELS}, {_SUMS}, {_HISTOGRAMS}, version)
+SELECT {_LABELS}, {_SUMMED}, {", ".join(map(_without_trailing_zeros, HISTOGRAMS))}, {_VERSION}
 FROM (
     SELECT project, toStartOfMinute(start_time) AS time, service_name, environment, kind, provider, model,
         prompt_name, prompt_version, status, error_type, cache_status,
@@ -76,19 +94,27 @@ FROM (
         count(c.cost_usd) AS calls_with_cost,
         sum(ifNull(c.ttft_ms, 0)) AS ttft_ms,
         count(c.ttft_ms) AS calls_with_ttft,
+        sum(pow(duration_ns / 1e6, 2)) AS duration_ms_squares,
+        sum(ifNull(pow(c.cost_usd, 2), 0)) AS cost_usd_squares,
+        sum(ifNull(pow(c.output_tokens, 2), 0)) AS output_tokens_squares,
+        count(c.output_tokens) AS calls_with_output,
         sumMap([bucket], [1]) AS counted,
-        arrayMap(i -> counted.2[indexOf(counted.1, i)], range(1, {BUCKETS + 1})) AS buckets
+        sumMapIf([ttft_bucket], [1], c.ttft_ms IS NOT NULL) AS ttft_counted,
+        {_dense("counted")} AS c_latency_buckets,
+        {_dense("ttft_counted")} AS c_ttft_buckets
     FROM (
-        SELECT *, toUInt8(least({BUCKETS}, greatest(1,
-            1 + floor({BUCKETS_PER_OCTAVE} * log2(greatest(duration_ns, 1) / 1e6))))) AS bucket
+        SELECT *, {_bucket("duration_ns / 1e6")} AS bucket, {_bucket("ifNull(ttft_ms, 0)")} AS ttft_bucket
         FROM calls
         WHERE project IN {{projects:Array(String)}}
             AND toStartOfMinute(start_time) IN {{minutes:Array(DateTime('UTC'))}}
     ) AS c
     GROUP BY {_LABELS}
     UNION ALL
-    SELECT {_LABELS}, {_ZEROS}, CAST(([], []), 'Tuple(Array(UInt8), Array(UInt64))') AS counted,
-        arrayResize(CAST([], 'Array(UInt64)'), {BUCKETS}) AS buckets
+    SELECT {_LABELS}, {_ZEROS},
+        CAST(([], []), 'Tuple(Array(UInt8), Array(UInt64))') AS counted,
+        CAST(([], []), 'Tuple(Array(UInt8), Array(UInt64))') AS ttft_counted,
+        arrayResize(CAST([], 'Array(UInt64)'), {BUCKETS}) AS c_latency_buckets,
+        arrayResize(CAST([], 'Array(UInt64)'), {BUCKETS}) AS c_ttft_buckets
     FROM calls_per_minute AS m FINAL
     -- m.calls: without the table's name it would be the zero selected above
     WHERE project IN {{projects:Array(String)}} AND time IN {{minutes:Array(DateTime('UTC'))}} AND m.calls > 0
@@ -97,8 +123,8 @@ GROUP BY {_LABELS}
 """  # noqa: S608  (column names from this module)
 
 _HOURS: Final = f"""
-INSERT INTO calls_per_hour ({_LABELS}, {_SUMS}, latency_buckets, version)
-SELECT {_LABELS}, {_SUMMED}, sumForEach(latency_buckets) AS latency_buckets, {_VERSION}
+INSERT INTO calls_per_hour ({_LABELS}, {_SUMS}, {_HISTOGRAMS}, version)
+SELECT {_LABELS}, {_SUMMED}, {", ".join(f"sumForEach({one}) AS {one}" for one in HISTOGRAMS)}, {_VERSION}
 FROM (
     SELECT * REPLACE (toStartOfHour(m.time) AS time)
     FROM calls_per_minute AS m FINAL

@@ -19,6 +19,7 @@ from gnomon_collector.store.queries.trace_columns import (
     IN_SUMMARY,
     PACKED,
     SUMMARY_LABELS,
+    SUMS_OF_CALLS,
     shown,
     summary_column,
 )
@@ -73,6 +74,8 @@ ORDER BY project
 _EARLIEST: Final = "SELECT count(), min(start_time) FROM spans WHERE project = {project:String}"
 
 _COLUMNS: Final = ", ".join(summary_column(one) for one in IN_SUMMARY)
+_SUM_NAMES: Final = ", ".join(SUMS_OF_CALLS)
+_SUMS: Final = ", ".join(f"{sql} AS s_{name}" for name, sql in SUMS_OF_CALLS.items())
 _KEY: Final = "project, trace_id, start_time, last_start_time"
 _WITHIN: Final = "start_time >= {start:DateTime64(9, 'UTC')} AND start_time < {end:DateTime64(9, 'UTC')}"
 _COUNTS: Final = f"""
@@ -103,11 +106,11 @@ def summarise_sql(spans: str) -> tuple[str, str]:
         spans: condition, on `spans` and on `trace_summaries` alike.
     """
     computed = f"""
-INSERT INTO trace_summaries ({_KEY}, {_COLUMNS}, labels, shown, version, is_deleted)
+INSERT INTO trace_summaries ({_KEY}, {_COLUMNS}, {_SUM_NAMES}, labels, shown, version, is_deleted)
 SELECT {{project:String}}, * EXCEPT (packed), toJSONString(packed), toUnixTimestamp64Nano(now64(9)), 0
 FROM (
     SELECT trace_id, min(start_time), max(start_time), {", ".join(f"{shown(one, 'traces')} AS c_{one.id}" for one in IN_SUMMARY)},
-        {SUMMARY_LABELS}, tuple({", ".join(f"c_{one.id}" for one in PACKED)}) AS packed
+        {_SUMS}, {SUMMARY_LABELS}, tuple({", ".join(f"c_{one.id}" for one in PACKED)}) AS packed
     FROM spans
     WHERE {spans}
     GROUP BY trace_id

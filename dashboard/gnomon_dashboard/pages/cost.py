@@ -7,8 +7,9 @@ from typing import Any, Final
 from dash import Dash, html
 
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.queries import money, usage
+from gnomon_collector.store.queries import money, people, usage
 from gnomon_collector.store.queries.money import JudgeSpend, Month, PriceGap, PromptCache
+from gnomon_collector.store.queries.people import Person
 from gnomon_collector.store.queries.usage import Group, Point, Totals
 from gnomon_dashboard import charts, links, units
 from gnomon_dashboard.components import tiles
@@ -47,6 +48,7 @@ COLUMN_OF: Final = {
     "release": "release",
 }
 """The column of the Traces page that a label is, where there is one."""
+_TOP_USERS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,19 +223,18 @@ def _link(view: View, by: str, value: str) -> str:
     return links.to_calls(view.state)(COLUMN_OF[by], value) if by in COLUMN_OF else ""
 
 
-def draw_users(groups: Sequence[Group], view: View) -> Any:
-    named = [group for group in groups if group.value]
-    if not named:
+def draw_users(users: Sequence[Person], view: View) -> Any:
+    if not users:
         return None
-    most = max(group.totals.cost_usd for group in named) or 1
+    most = max(user.cost_usd for user in users) or 1
     rows = [
         [
-            Cell(group.value, links.to_person(view.state, "user", group.value)),
-            Cell(units.usd(group.totals.cost_usd), share=group.totals.cost_usd / most),
-            Cell(units.whole(group.totals.calls)),
-            Cell(units.number(group.totals.tokens)),
+            Cell(user.value, links.to_person(view.state, "user", user.value)),
+            Cell(units.usd(user.cost_usd), share=user.cost_usd / most),
+            Cell(units.whole(user.calls)),
+            Cell(units.number(user.tokens)),
         ]
-        for group in named
+        for user in users
     ]
     return ranking(("User", "Cost", "Calls", "Tokens"), rows)
 
@@ -338,7 +339,7 @@ PANELS: Final = (
         "Top users",
         "The users whose calls cost most.",
         "",
-        lambda store, view: usage.by_label(store, view.scope, view.window, "user"),
+        lambda store, view: people.people(store, view.scope, view.window, "user", limit=_TOP_USERS),
         draw_users,
         kind="content",
         explore="rows=calls&sort=-cost_usd",

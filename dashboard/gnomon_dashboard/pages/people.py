@@ -10,8 +10,7 @@ from dash import Dash, dcc, html
 
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries import people, usage
-from gnomon_collector.store.queries.people import Kind, Order, Person, Turn
-from gnomon_collector.store.queries.usage import Point
+from gnomon_collector.store.queries.people import Activity, Kind, Order, Person, Turn
 from gnomon_dashboard import charts, links, units
 from gnomon_dashboard.components import chat, tiles
 from gnomon_dashboard.components.pager import (
@@ -178,7 +177,7 @@ def _short(moment: datetime, view: View) -> str:
     return f"{moment.astimezone(view.zone):%d %b %H:%M}"
 
 
-def draw_summary(points: Sequence[Point], _view: View) -> Any:
+def draw_summary(points: Sequence[Activity], _view: View) -> Any:
     if not points:
         return None
     total = usage.added([point.totals for point in points])
@@ -208,7 +207,7 @@ def draw_summary(points: Sequence[Point], _view: View) -> Any:
     )
 
 
-def draw_timeline(points: Sequence[Point], view: View) -> Any:
+def draw_timeline(points: Sequence[Activity], view: View) -> Any:
     if not points:
         return None
     palette = view.canvas.palette
@@ -219,7 +218,7 @@ def draw_timeline(points: Sequence[Point], view: View) -> Any:
     return charts.stacked(series, view.canvas, "count", (palette.series[0], palette.bad))
 
 
-def draw_spend(points: Sequence[Point], view: View) -> Any:
+def draw_spend(points: Sequence[Activity], view: View) -> Any:
     if not any(point.totals.priced for point in points):
         return None
     return charts.stacked(
@@ -283,7 +282,7 @@ def page_panels(words: Words) -> tuple[Panel, ...]:
     """Return the panels of one user, session or company."""
 
     def points(store: Any, view: View) -> Any:
-        return usage.over_time_of(store, view.scope, view.window, words.kind, value_of(view.path))
+        return people.activity(store, view.scope, view.window, words.kind, value_of(view.path))
 
     def turns(store: Any, view: View) -> Any:
         newest_first = words.kind != "session"

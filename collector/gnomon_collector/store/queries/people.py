@@ -7,8 +7,10 @@ from typing import Final, Literal, TypeAlias
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_float, as_int, as_time, optional_float
 from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
+from gnomon_collector.store.queries.person_rows import PersonRows, person_rows
 from gnomon_collector.store.queries.trace_columns import IS_CALL
 from gnomon_collector.store.queries.traces import merge_ranges
+from gnomon_collector.store.queries.usage import Totals
 from gnomon_collector.store.trace_summaries import LONGEST_PAUSE
 
 Kind: TypeAlias = Literal["user", "session", "company"]
@@ -21,14 +23,18 @@ ORDERS: Final[dict[Order, str]] = {
     "name": "person",
     "user": "any(user_id)",
     "sessions": "uniq(session_id)",
-    "requests": "uniq(trace_id)",
-    "calls": "count()",
+    "requests": "{requests}",
+    "calls": "sum(calls)",
     "cost": "sum(ifNull(cost_usd, 0))",
     "tokens": "sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0))",
-    "errors": "countIf(status = 'error')",
+    "errors": "sum(failed_calls)",
     "first": "min(start_time)",
-    "last": "max(start_time)",
+    "last": "max(last_start_time)",
 }
+_FIGURES: Final[tuple[Order, ...]] = (
+    *("user", "sessions", "requests", "calls", "errors", "tokens", "cost", "first", "last"),
+)
+_PERSON: Final[dict[Kind, str]] = COLUMNS | {"company": "company"}
 _LONGEST_TEXT: Final = 6000
 _MOST_TURNS: Final = 100
 _PARTS: Final = (64, 8, 1)
@@ -56,6 +62,14 @@ class Person:
     last_seen: datetime
     satisfaction: float | None = None
     ratings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The calls of a user, session or company in one bucket: `totals` without times to the first token and caches."""
+
+    time: datetime
+    totals: Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,45 +112,74 @@ def people(
         ascending: the least first.
         text: kept are those whose id has this text in it, upper and lower case alike.
     """
-    column = COLUMNS[kind]
-    where, parameters = _calls(scope, window)
+    column = _PERSON[kind]
+    source = person_rows(store, scope, window)
     # who comes first is found by what is sorted by, and nothing else is read of the thousands not shown
     ranked = store.query(
         f"""
         SELECT {column} AS person
-        FROM calls
-        WHERE {where} AND {column} != ''
+        FROM ({source.sql})
+        WHERE {column} != ''
             AND ({{text:String}} = '' OR positionCaseInsensitiveUTF8({column}, {{text:String}}) > 0)
         GROUP BY person
-        ORDER BY {ORDERS[order]} {"ASC" if ascending else "DESC"}, person
+        ORDER BY {ORDERS[order].format(requests=source.requests)} {"ASC" if ascending else "DESC"}, person
         LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}
         """,  # noqa: S608 (columns and orders are constants, values are bound)
-        parameters | {"text": text, "limit": limit, "offset": offset},
+        source.parameters | {"text": text, "limit": limit, "offset": offset},
     ).rows
     values = [str(value) for (value,) in ranked]
-    found = _described(store, scope, window, kind, values)
+    found = _described(store, source, kind, values)
     ratings = satisfaction(store, scope, window, kind, values)
     return [_rated(found[value], ratings.get(value)) for value in values if value in found]
 
 
-def _described(
-    store: Store, scope: Scope, window: Window, kind: Kind, values: list[str]
-) -> dict[str, Person]:
+def _described(store: Store, source: PersonRows, kind: Kind, values: list[str]) -> dict[str, Person]:
     if not values:
         return {}
-    where, parameters = _calls(scope, window)
+    sums = ", ".join(ORDERS[one].format(requests=source.requests) for one in _FIGURES)
     rows = store.query(
         f"""
-        SELECT {COLUMNS[kind]} AS person, any(user_id), uniq(session_id), uniq(trace_id), count(),
-            countIf(status = 'error'), sum(ifNull(input_tokens, 0) + ifNull(output_tokens, 0)),
-            sum(ifNull(cost_usd, 0)), min(start_time), max(start_time)
-        FROM calls
-        WHERE {where} AND {COLUMNS[kind]} IN {{values:Array(String)}}
+        SELECT {_PERSON[kind]} AS person, {sums}
+        FROM ({source.sql})
+        WHERE {_PERSON[kind]} IN {{values:Array(String)}}
         GROUP BY person
         """,  # noqa: S608 (as above)
-        parameters | {"values": values},
+        source.parameters | {"values": values},
     ).rows
     return {str(row[0]): _person(row, kind) for row in rows}
+
+
+def activity(store: Store, scope: Scope, window: Window, kind: Kind, value: str) -> list[Activity]:
+    """Return what the calls of a user, session or company did in each bucket of a window, in order of time."""
+    source = person_rows(store, scope, window)
+    rows = store.query(
+        f"""
+        SELECT toStartOfInterval(start_time, toIntervalSecond({{step:UInt32}}), 'UTC') AS bucket, sum(calls),
+            sum(failed_calls), sum(cancelled_calls), sum(ifNull(input_tokens, 0)), sum(ifNull(output_tokens, 0)),
+            sum(ifNull(cost_usd, 0)), sum(calls_with_cost), sum(calls_ms)
+        FROM ({source.sql})
+        WHERE {_PERSON[kind]} = {{value:String}}
+        GROUP BY bucket
+        ORDER BY bucket
+        """,  # noqa: S608 (as above)
+        source.parameters | {"step": window.step_s, "value": value},
+    ).rows
+    return [Activity(as_time(row[0]), _totals(row)) for row in rows]
+
+
+def _totals(row: tuple[object, ...]) -> Totals:
+    _, calls, errors, cancelled, tokens_in, tokens_out, cost, priced, duration = row
+    return Totals(
+        calls=as_int(calls),
+        ok=as_int(calls) - as_int(errors) - as_int(cancelled),
+        errors=as_int(errors),
+        cancelled=as_int(cancelled),
+        input_tokens=as_int(tokens_in),
+        output_tokens=as_int(tokens_out),
+        cost_usd=as_float(cost),
+        priced=as_int(priced),
+        duration_ms=as_float(duration),
+    )
 
 
 def satisfaction(

@@ -1,15 +1,17 @@
 """Prompts and their versions, side by side."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_float, as_int, as_list, as_map, as_time, optional_float
-from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
+from gnomon_collector.store.queries.filters import HOUR_TABLE, Parameters, Scope, Window, scope_conditions
+from gnomon_collector.store.queries.histogram import quantile_ms
 from gnomon_schemas.conversation import parse_conversation
 
 _SAMPLES: Final = 24
+_MOST_VERSIONS: Final = 50
 _COMMON_SHARE: Final = 0.6
 
 
@@ -62,7 +64,43 @@ class Version:
 
 
 def versions(store: Store, scope: Scope, window: Window, name: str) -> list[Version]:
-    """Return the versions of a prompt that were used in a window, newest first."""
+    """Return the versions of a prompt that were used in a window, newest first.
+
+    Over more than a day and a half the figures come from the rollup per hour: when a version was first and last
+    seen is to the hour then, and latencies are read from a histogram (`histogram.quantile_ms`).
+    """
+    found = _summed_versions(store, scope, window, name) if window.table == HOUR_TABLE else None
+    if found is None:
+        found = _versions_of_calls(store, scope, window, name)
+    scores = version_scores(store, scope, window, name)
+    return [replace(one, scores=scores.get(one.version, ())) for one in found]
+
+
+def _summed_versions(store: Store, scope: Scope, window: Window, name: str) -> list[Version] | None:
+    """The versions from the rollup, or None where rows of it are from before it had sums of squares."""
+    conditions, parameters = scope_conditions(Scope(scope.project, scope.services, scope.environments))
+    conditions += ["time >= {start:DateTime}", "time < {end:DateTime}", "calls > 0"]
+    rows = store.query(
+        f"""
+        SELECT prompt_version, min(time) AS first_seen, max(time), sum(calls),
+            sumIf(calls, status = 'ok'), sumIf(calls, status = 'error'), sumForEach(latency_buckets),
+            sumIf(calls, status = 'ok'), sumIf(duration_ms, status = 'ok'), sumIf(duration_ms_squares, status = 'ok'),
+            sum(calls_with_cost), sum(cost_usd), sum(cost_usd_squares),
+            sum(calls_with_output), sum(output_tokens), sum(output_tokens_squares),
+            sum(ttft_ms) / nullIf(sum(calls_with_ttft), 0), arraySort(groupUniqArray(10)(model)),
+            countIf(duration_ms > 0 AND duration_ms_squares = 0)
+        FROM {HOUR_TABLE} FINAL
+        WHERE {" AND ".join(conditions)} AND prompt_name = {{prompt:String}}
+        GROUP BY prompt_version
+        ORDER BY first_seen DESC, prompt_version DESC
+        LIMIT {_MOST_VERSIONS}
+        """,  # noqa: S608 (conditions are constants, values are bound)
+        parameters | {"prompt": name, "start": window.start, "end": window.end},
+    ).rows
+    return None if any(as_int(row[-1]) for row in rows) else [_summed_version(row) for row in rows]
+
+
+def _versions_of_calls(store: Store, scope: Scope, window: Window, name: str) -> list[Version]:
     where, parameters = _where(scope, window)
     rows = store.query(
         f"""
@@ -76,12 +114,11 @@ def versions(store: Store, scope: Scope, window: Window, name: str) -> list[Vers
         WHERE {where} AND prompt_name = {{prompt:String}}
         GROUP BY prompt_version
         ORDER BY first_seen DESC, prompt_version DESC
-        LIMIT 50
+        LIMIT {_MOST_VERSIONS}
         """,  # noqa: S608 (conditions are constants, values are bound)
         parameters | {"prompt": name},
     ).rows
-    scores = version_scores(store, scope, window, name)
-    return [_version(row, scores.get(str(row[0]), ())) for row in rows]
+    return [_version(row) for row in rows]
 
 
 def version_scores(
@@ -168,8 +205,19 @@ def _instructions(attributes: dict[str, str], dialect: str) -> str:
     return "\n\n".join(said) or next((message.text for message in talk.input), "")
 
 
-def _version(row: tuple[object, ...], scores: tuple[ScoreMoments, ...]) -> Version:
+def _version(row: tuple[object, ...]) -> Version:
     p50, p95 = (as_float(value) for value in as_list(row[6]))
+    return _described(row, (p50, p95), [_moments(row[at : at + 3]) for at in (7, 10, 13)])
+
+
+def _summed_version(row: tuple[object, ...]) -> Version:
+    counts = [as_int(value) for value in as_list(row[6])]
+    p50, p95 = (quantile_ms(counts, q) or 0.0 for q in (0.5, 0.95))
+    return _described(row, (p50, p95), [_moments_of_sums(row[at : at + 3]) for at in (7, 10, 13)])
+
+
+def _described(row: tuple[object, ...], latency_ms: tuple[float, float], spread: list[Moments]) -> Version:
+    duration, cost, output_tokens = spread
     return Version(
         version=str(row[0]),
         first_seen=as_time(row[1]),
@@ -177,20 +225,28 @@ def _version(row: tuple[object, ...], scores: tuple[ScoreMoments, ...]) -> Versi
         calls=as_int(row[3]),
         ok=as_int(row[4]),
         errors=as_int(row[5]),
-        p50_ms=p50,
-        p95_ms=p95,
-        duration=_moments(row[7:10]),
-        cost=_moments(row[10:13]),
-        output_tokens=_moments(row[13:16]),
+        p50_ms=latency_ms[0],
+        p95_ms=latency_ms[1],
+        duration=duration,
+        cost=cost,
+        output_tokens=output_tokens,
         ttft_ms=_finite(row[16]),
         models=tuple(str(model) for model in as_list(row[17]) if model),
-        scores=scores,
     )
 
 
 def _moments(cells: tuple[object, ...]) -> Moments:
     count, mean, deviation = cells
     return Moments(as_int(count), _finite(mean), _finite(deviation) or 0.0)
+
+
+def _moments_of_sums(cells: tuple[object, ...]) -> Moments:
+    count, total, squares = as_int(cells[0]), as_float(cells[1]), as_float(cells[2])
+    if not count:
+        return Moments(0, None, 0.0)
+    # rounding may leave a little less than nothing of the difference
+    deviation = (max(0.0, squares - total * total / count) / (count - 1)) ** 0.5 if count > 1 else 0.0
+    return Moments(count, total / count, deviation)
 
 
 def _finite(cell: object) -> float | None:

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.queries.cells import as_float, as_int, as_time, optional_float
+from gnomon_collector.store.queries.cells import as_float, as_int, as_list, as_time, optional_float
 from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
+from gnomon_collector.store.queries.histogram import quantile_ms
 from gnomon_collector.store.queries.trace_columns import IS_CALL, MODEL
 
 LONGEST_SPLIT: Final = timedelta(hours=24)
@@ -191,6 +192,37 @@ def examples(
 
 def first_tokens(store: Store, scope: Scope, window: Window) -> list[FirstToken]:
     """Return the time to the first token per bucket, from the calls that reported it."""
+    found = _summed_first_tokens(store, scope, window)
+    return _first_tokens_of_calls(store, scope, window) if found is None else found
+
+
+def _summed_first_tokens(store: Store, scope: Scope, window: Window) -> list[FirstToken] | None:
+    """The same from the rollup, or None where rows of it are from before it had a histogram of these times."""
+    conditions, parameters = scope_conditions(scope)
+    conditions += ["calls_with_ttft > 0", "time >= {start:DateTime}", "time < {end:DateTime}"]
+    rows = store.query(
+        f"""
+        SELECT toStartOfInterval(time, toIntervalSecond({{step:UInt32}}), 'UTC') AS bucket, sum(calls_with_ttft),
+            sumForEach(ttft_buckets)
+        FROM {window.table} FINAL
+        WHERE {" AND ".join(conditions)}
+        GROUP BY bucket
+        ORDER BY bucket
+        """,  # noqa: S608 (tables and conditions are constants, values are bound)
+        parameters | {"start": window.start, "end": window.end, "step": window.step_s},
+    ).rows
+    found = [
+        (as_time(time), as_int(calls), list(map(as_int, as_list(counts)))) for time, calls, counts in rows
+    ]
+    if any(calls != sum(counts) for _, calls, counts in found):
+        return None
+    return [
+        FirstToken(time, quantile_ms(counts, 0.5) or 0.0, quantile_ms(counts, 0.95) or 0.0, calls)
+        for time, calls, counts in found
+    ]
+
+
+def _first_tokens_of_calls(store: Store, scope: Scope, window: Window) -> list[FirstToken]:
     where, parameters = _calls(scope, window)
     rows = store.query(
         f"""

@@ -171,6 +171,14 @@ IN_SUMMARY: Final = tuple(one for one in COLUMNS if one.of_trace and one.id not 
 PACKED: Final = tuple(one for one in IN_SUMMARY if one.id not in LONG_TEXTS)
 """Those that `trace_summaries.shown` holds: to read thirty columns of rows from all over takes a long time."""
 
+SUMS_OF_CALLS: Final = {
+    "failed_calls": f"countIf({IS_CALL} AND status = 'error')",
+    "cancelled_calls": f"countIf({IS_CALL} AND status = 'cancelled')",
+    "calls_with_cost": f"countIf({IS_CALL} AND cost_usd IS NOT NULL)",
+    "calls_ms": f"sumIf(duration_ns, {IS_CALL}) / 1e6",
+}
+"""What `trace_summaries` has besides, for lists of users, sessions and companies: name to SQL over the spans of a trace."""
+
 SUMMARY_LABELS: Final = f"""\
 arrayStringConcat(arraySort(groupUniqArray(
         concat(service_name, '\\t', environment, '\\t', {MODEL}))), '\\n')"""

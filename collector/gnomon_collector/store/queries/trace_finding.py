@@ -189,14 +189,15 @@ def _summaries_sql(query: TraceQuery, covered: Coverage) -> tuple[str, Parameter
         return _summarised_sql(query)
     old, parameters = _summarised_sql(query, until="fresh")
     bound = {"fresh": fresh, "begun": fresh - LONGEST_TRACE}
-    new, new_parameters = _spans_sql(query, since="fresh", conditions=(_NOT_BEGUN_BEFORE,))
+    new, new_parameters = _spans_sql(query, since="fresh", conditions=(NOT_BEGUN_BEFORE,))
     return f"SELECT * FROM ({old} UNION ALL {new})", merged(parameters, new_parameters, bound)  # noqa: S608
 
 
-_NOT_BEGUN_BEFORE: Final = (
+NOT_BEGUN_BEFORE: Final = (
     "trace_id NOT IN (SELECT trace_id FROM trace_summaries FINAL"  # noqa: S608
     f" WHERE {' AND '.join(within('begun', 'fresh'))} AND last_start_time >= {{fresh:DateTime64(9)}})"
 )
+"""The condition on a span that its trace is not summarised already, for {fresh} and, up to a day earlier, {begun}."""
 
 
 def _summarised_sql(query: TraceQuery, until: str = "end") -> tuple[str, Parameters]:

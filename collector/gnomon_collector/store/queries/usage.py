@@ -202,27 +202,6 @@ def over_time(
     return [Point(as_time(row[0]), str(row[1]), totals(row[2:18]), latency(row[18])) for row in rows]
 
 
-def over_time_of(store: Store, scope: Scope, window: Window, label: str, value: str) -> list[Point]:
-    """Return sums per bucket over the calls with one value of a label that only calls carry.
-
-    Raises:
-        ValueError: no such label.
-    """
-    if label not in CALL_LABELS:
-        raise ValueError(f"There is no label {label!r}; there are {', '.join(CALL_LABELS)}.")
-    where, parameters = _where(scope, "calls", "start_time", since="start")
-    sql = f"""
-        SELECT toStartOfInterval(start_time, toIntervalSecond({{step:UInt32}}), 'UTC') AS bucket, {{value:String}},{_OF_CALLS}
-        FROM calls
-        WHERE {where} AND {CALL_LABELS[label]} = {{value:String}}
-        GROUP BY bucket
-        ORDER BY bucket
-    """  # noqa: S608 (sums and labels are constants, values are bound)
-    bound = {"start": window.start, "end": window.end, "step": window.step_s, "value": value}
-    rows = store.query(sql, parameters | bound).rows
-    return [Point(as_time(row[0]), str(row[1]), totals(row[2:18]), latency(row[18])) for row in rows]
-
-
 def by_label(
     store: Store, scope: Scope, window: Window, label: str, *, order: Order = "cost_usd", limit: int = 50
 ) -> list[Group]:
