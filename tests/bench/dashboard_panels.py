@@ -33,10 +33,11 @@ _NAMED_BY: Final[Mapping[str, str]] = {
 
 
 def page_paths(store: Store) -> dict[str, Entry]:
-    """Return the paths to measure with their pages: each page, and below it the one thing that has most spans."""
+    """Return the paths to measure with their pages: those of the navigation, and below them what has most spans."""
     paths: dict[str, Entry] = {}
     for entry in PAGES:
-        paths[entry.path] = entry
+        if entry.is_listed:
+            paths[entry.path] = entry
         for prefix in entry.under:
             if prefix in _NAMED_BY:
                 paths[prefix + _most_used(store, _NAMED_BY[prefix])] = entry
