@@ -11,8 +11,8 @@ from tests.dashboard import seed
 
 from gnomon_collector.operations.trace_summaries import TraceSummariesJob
 from gnomon_collector.store import erasure, retention, rollups, trace_summaries
-from gnomon_collector.store.queries import trace_finding, traces
-from gnomon_collector.store.queries.filters import Scope
+from gnomon_collector.store.queries import people, person_rows, prompts, reliability, trace_finding, traces
+from gnomon_collector.store.queries.filters import Scope, Window
 from gnomon_collector.store.queries.trace_filters import ColumnFilter, Condition
 from gnomon_collector.store.queries.trace_language import ScoreFilter, TextFilter
 from gnomon_collector.store.queries.traces import TraceQuery
@@ -200,3 +200,67 @@ def test_pieces_and_ranges() -> None:
         (at[0], at[1]), (at[1], at[2]), (at[2], at[3]), (at[3], at[4])
     ]  # fmt: skip
     assert list(cut(at[0], at[4], [], 100)) == [(at[0], at[4])]
+
+
+@pytest.mark.parametrize("kind", ["user", "session", "company"])
+def test_people_are_summed_from_summaries_as_from_calls(
+    shop: Store, kind: people.Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_job(shop, NOW - timedelta(hours=3))  # the newest come from the spans
+    window = Window(START, NOW + timedelta(minutes=1), 3600)
+    assert person_rows.person_rows(shop, SHOP, window).requests == "count()"
+    summed = people.people(shop, SHOP, window, kind)
+    assert summed
+    busiest = summed[0].value
+    activity = people.activity(shop, SHOP, window, kind, busiest)
+    monkeypatch.setattr(
+        people, "person_rows", lambda _store, scope, within: person_rows._calls(scope, within)
+    )
+    by_call = people.people(shop, SHOP, window, kind)
+    assert [figures(one) for one in summed] == [figures(one) for one in by_call]
+    of_calls = people.activity(shop, SHOP, window, kind, busiest)
+    for name in ("calls", "ok", "errors", "tokens", "priced", "cost_usd", "duration_ms"):
+        sums = [sum(getattr(one.totals, name) for one in found) for found in (activity, of_calls)]
+        assert sums[0] == pytest.approx(sums[1]), name
+
+
+def figures(one: people.Person) -> tuple[object, ...]:
+    return (
+        *(one.value, one.sessions, one.requests, one.calls, one.errors, one.tokens),
+        pytest.approx(one.cost_usd),
+    )
+
+
+def test_with_a_filter_or_a_short_window_people_are_summed_from_calls(shop: Store) -> None:
+    run_job(shop)
+    long, short = Window(START, NOW, 3600), Window(NOW - timedelta(hours=1), NOW, 60)
+    assert person_rows.person_rows(shop, SHOP, short).requests == "uniq(trace_id)"
+    filtered = Scope(PROJECT, services=("shop-assistant",))
+    assert person_rows.person_rows(shop, filtered, long).requests == "uniq(trace_id)"
+
+
+def test_rollups_from_before_an_upgrade_leave_the_answer_to_the_calls(shop: Store) -> None:
+    window = Window(START.replace(minute=0), NOW, 3600)
+    name = str(shop.query("SELECT any(prompt_name) FROM calls WHERE prompt_name != ''").rows[0][0])
+    summed = prompts._summed_versions(shop, SHOP, window, name)
+    by_call = prompts._versions_of_calls(shop, SHOP, window, name)
+    assert summed
+    assert [(one.version, one.calls, one.errors) for one in summed] == [
+        (one.version, one.calls, one.errors) for one in by_call
+    ]
+    for one, other in zip(summed, by_call, strict=True):
+        assert one.duration.deviation == pytest.approx(other.duration.deviation)
+        assert one.cost.mean == pytest.approx(other.cost.mean)
+        assert one.p50_ms == pytest.approx(other.p50_ms, rel=0.13)
+    tokens = reliability._summed_first_tokens(shop, SHOP, window)
+    assert tokens
+    shop.command(
+        "ALTER TABLE calls_per_hour UPDATE ttft_buckets = [], duration_ms_squares = 0 WHERE 1",
+        settings={"mutations_sync": 2},
+    )
+    assert prompts._summed_versions(shop, SHOP, window, name) is None
+    assert reliability._summed_first_tokens(shop, SHOP, window) is None
+    assert prompts.versions(shop, SHOP, window, name)[0].calls == summed[0].calls
+    assert [one.calls for one in reliability.first_tokens(shop, SHOP, window)] == [
+        one.calls for one in tokens
+    ]

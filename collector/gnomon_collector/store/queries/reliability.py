@@ -14,6 +14,7 @@ LONGEST_SPLIT: Final = timedelta(hours=24)
 """The time split reads every span: at most those of the last 24 hours of a window."""
 
 _EXAMPLES: Final = 8
+_PARTS: Final = (64, 8, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +166,29 @@ def examples(
     store: Store, scope: Scope, window: Window, which: Literal["slowest", "failing"]
 ) -> list[Example]:
     """Return the slowest calls that ended well, or the latest failed ones."""
-    where, parameters = _calls(scope, window)
-    which_sql, order = {
-        "slowest": ("status != 'error'", "duration_ns DESC"),
-        "failing": ("status = 'error'", "start_time DESC"),
+    which_sql, order, parts = {
+        "slowest": ("status != 'error'", "duration_ns DESC", (1,)),
+        # the latest are mostly found in the latest part of the window
+        "failing": ("status = 'error'", "start_time DESC", _PARTS),
     }[which]
-    rows = store.query(
-        f"""
-        SELECT trace_id, span_id, start_time, name, {MODEL}, status, error_type, substringUTF8(status_message, 1, 300),
-            duration_ns / 1e6, ttft_ms
-        FROM calls
-        WHERE {where} AND {which_sql}
-        ORDER BY {order}, span_id
-        LIMIT {_EXAMPLES}
-        """,  # noqa: S608 (as above)
-        parameters,
-    ).rows
+    rows: list[tuple[object, ...]] = []
+    for divisor in parts:
+        where, parameters = _calls(
+            scope, replace(window, start=window.end - (window.end - window.start) / divisor)
+        )
+        rows = store.query(
+            f"""
+            SELECT trace_id, span_id, start_time, name, {MODEL}, status, error_type, substringUTF8(status_message, 1, 300),
+                duration_ns / 1e6, ttft_ms
+            FROM calls
+            WHERE {where} AND {which_sql}
+            ORDER BY {order}, span_id
+            LIMIT {_EXAMPLES}
+            """,  # noqa: S608 (as above)
+            parameters,
+        ).rows
+        if len(rows) == _EXAMPLES:
+            break
     return [
         Example(
             str(row[0]), str(row[1]), as_time(row[2]), str(row[3]), str(row[4]), str(row[5]), str(row[6]),
