@@ -86,6 +86,15 @@ def test_each_point_of_a_preview_is_what_a_look_there_sees(bad_hour: Store, metr
         assert watcher.look(rule, [PROJECT], time, [key])[key].value == pytest.approx(value)
 
 
+def test_the_hours_of_a_spike_are_added_up_to_its_windows(bad_hour: Store) -> None:
+    condition = {"kind": "spike", "direction": "above", "deviations": 5}
+    said = {"metric": "cost_usd", "window": "24h", "confidence": 0, "group_by": ["user_id"]}
+    spike, plain = threshold(**said, condition=condition), threshold(**said)
+    found, expected = (preview(bad_hour, one, PROJECT, NOW, days=2).groups for one in (spike, plain))
+    assert found[0].times == expected[0].times
+    assert found[0].values == pytest.approx(expected[0].values, nan_ok=True) and any(found[0].values)
+
+
 @pytest.mark.parametrize(
     ("window", "step_minutes"),
     [("30s", 1), ("3m", 3), ("5m", 5), ("7m", 7), ("15m", 5), ("1h", 5), ("24h", 120)],

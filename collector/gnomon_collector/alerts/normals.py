@@ -91,13 +91,12 @@ def hourly(rule: Rule, series: Series, span: Window) -> Hourly:
     """
     size = math.ceil(span.seconds / 3600)
     first = span.end - size * _HOUR
-    places = [round((time - first) / _HOUR) - 1 for time in series.times]
+    places = (series.ends_s - round(first.timestamp())) // 3600 - 1
     is_sum = isinstance(rule.definition.form, Sum)
     values, counts = np.full(size, np.nan), np.zeros(size)
-    inside = [row for row, place in enumerate(places) if 0 <= place < size]
+    inside = np.flatnonzero((places >= 0) & (places < size))
     figures = figures_of(rule.definition, series.readings, 0.0)
-    if is_sum and inside:
+    if is_sum and len(inside):
         values[places[inside[0]] :] = 0.0
-    for row in inside:
-        values[places[row]], counts[places[row]] = figures.value[row], figures.samples[row]
+    values[places[inside]], counts[places[inside]] = figures.value[inside], figures.samples[inside]
     return Hourly(first, values, counts)

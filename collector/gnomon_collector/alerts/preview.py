@@ -8,18 +8,29 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from gnomon_collector.alerts.model import Absence, BurnRate, Change, Rule, Spike
 from gnomon_collector.alerts.normals import hourly
 from gnomon_collector.alerts.replay import Past, Replay, floor_to, regular, replay, rolling
 from gnomon_collector.alerts.watch import ask_for, labels_of
 from gnomon_collector.errors import BadRequest
 from gnomon_collector.store.engine import Store
-from gnomon_collector.store.metric_queries import Ask, Key, Series, Window, largest_groups, read_series
+from gnomon_collector.store.metric_queries import (
+    Ask,
+    Key,
+    Readings,
+    Series,
+    Window,
+    largest_groups,
+    read_series,
+)
 from gnomon_schemas.metrics import Highest, Quantile
 
 MOST_GROUPS = 8
 """Only the largest label sets are tried; a preview says how many there are."""
 
+_HOUR_S = 3600
 _STEP_OF_BURNS_S = 300
 _STEP_MINUTES = 5
 _STEPS_IN_WINDOW = 12
@@ -137,30 +148,49 @@ def _of_groups(
     before = _earlier(rule, step_s)
     grown = Window(span.start - before, span.end)
     window_s = step_s if _adds_up(rule) else _window_s(rule)
-    series = read_series(store, ask, grown, step_s=step_s, window_s=window_s, groups=groups)
     hours = _hours(store, rule, ask, span, groups)
+    if hours and _adds_up(rule) and step_s % _HOUR_S == 0:
+        # the hours are read already, further back than the stretch
+        unit_s, series = _HOUR_S, {key: one for key, (one, _) in hours.items()}
+    else:
+        unit_s = step_s
+        series = read_series(store, ask, grown, step_s=step_s, window_s=window_s, groups=groups)
     return [
-        _group(rule, key, series.get(key), hours.get(key), grown, before, step_s)
+        _group(
+            rule,
+            key,
+            _readings(rule, series[key], grown, unit_s, step_s),
+            hours.get(key),
+            grown,
+            before,
+            step_s,
+        )
         for key in groups
         if key in series
     ]
 
 
+def _readings(rule: Rule, series: Series, grown: Window, unit_s: int, step_s: int) -> Readings:
+    """What was read of each window that ends with a step, from what was read of each `unit_s` seconds."""
+    first = grown.start + timedelta(seconds=unit_s)
+    found = regular(series, first, unit_s, round(grown.seconds / unit_s))
+    if _adds_up(rule):
+        window_s = step_s if isinstance(rule.condition, BurnRate) else _window_s(rule)
+        found = rolling(found, window_s // unit_s)
+    every = step_s // unit_s
+    return found.every(every) if every > 1 else found
+
+
 def _group(
     rule: Rule,
     key: Key,
-    series: Series | None,
+    readings: Readings,
     past_hours: tuple[Series, Window] | None,
     grown: Window,
     before: timedelta,
     step_s: int,
 ) -> GroupPreview:
     first = grown.start + timedelta(seconds=step_s)
-    size = round(grown.seconds / step_s)
-    assert series is not None
-    readings = regular(series.times, series.readings, first, step_s, size)
-    if _adds_up(rule) and not isinstance(rule.condition, BurnRate):
-        readings = rolling(readings, _window_s(rule) // step_s)
     hourly_values = hourly(rule, *past_hours) if past_hours else None
     past = Past(first, step_s, readings, hourly_values)
     return _trimmed(rule, key, past, replay(rule, past), round(before.total_seconds() / step_s))
@@ -183,11 +213,9 @@ def _trimmed(rule: Rule, key: Key, past: Past, found: Replay, skipped: int) -> G
 
 
 def _furthest(rule: Rule, found: Replay, start: int, end: int) -> int:
-    known = [place for place in range(start, end) if math.isfinite(found.figures.value[place])]
-    if not known:
-        return start
-    pick = max if rule.is_upward else min
-    return pick(known, key=lambda place: float(found.figures.value[place]))
+    values = found.figures.value[start:end] * (1 if rule.is_upward else -1)
+    known = np.where(np.isfinite(values), values, -np.inf)
+    return start + int(np.argmax(known))
 
 
 def _hours(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
 from gnomon_collector.alerts.baseline import Hourly, Normal, normal_at
 from gnomon_collector.alerts.conditions import (
@@ -23,7 +23,7 @@ from gnomon_collector.alerts.intervals import Floats
 from gnomon_collector.alerts.model import Absence, BurnRate, Change, Rule, Spike, Threshold
 from gnomon_collector.alerts.states import Look, step
 from gnomon_collector.store.alerts import Instance
-from gnomon_collector.store.metric_queries import Readings
+from gnomon_collector.store.metric_queries import Readings, Series
 
 
 @dataclass(frozen=True)
@@ -146,43 +146,52 @@ def _shifted(figures: Figures, places: int) -> Figures:
 
 
 def _firings(rule: Rule, past: Past, figures: Figures, judged: Judged) -> list[Fired]:
-    """Walk the state machine over the stretch, skipping where nothing happens."""
+    """Walk the state machine over the stretch, skipping where nothing happens and where it goes on firing."""
     one = Instance("", rule.name, {})
     fired: list[Fired] = []
-    breaches = np.flatnonzero(judged.verdict == Verdict.BREACH)
-    place, size = 0, len(judged.verdict)
+    verdict, size = judged.verdict, len(judged.verdict)
+    breaches = np.flatnonzero(verdict == Verdict.BREACH)
+    ends = np.flatnonzero((verdict != Verdict.BREACH) & (verdict != Verdict.UNSURE))
+    place = 0
     while place < size:
         if one.state == "normal":
-            following = np.searchsorted(breaches, place)
-            if following == len(breaches):
+            place = _following(breaches, place, size)
+            if place == size:
                 break
-            place = int(breaches[following])
-        after = step(one, _look(figures, judged, place), rule, past.time(place), past.step_s)
+        last = max(place, _following(ends, place, size) - 1) if one.state == "firing" else place
+        after = step(one, _look(rule, figures, judged, place, last), rule, past.time(last), past.step_s)
         if after.is_firing and not one.is_firing:
-            fired.append(Fired(past.time(place), None, after.peak))
+            fired.append(Fired(past.time(last), None, after.peak))
         elif one.is_firing:
-            ended = None if after.is_firing else past.time(place)
+            ended = None if after.is_firing else past.time(last)
             fired[-1] = Fired(fired[-1].began, ended, after.peak)
-        one, place = after, place + 1
+        one, place = after, last + 1
     return fired
 
 
-def _look(figures: Figures, judged: Judged, place: int) -> Look:
-    value = float(figures.value[place])
-    verdict, known = Verdict(int(judged.verdict[place])), None if np.isnan(value) else value
-    return Look(verdict, known, None, None, float(figures.samples[place]))
+def _following(places: npt.NDArray[np.int64], place: int, size: int) -> int:
+    """The first of `places` from `place` on, `size` where there is none."""
+    found = np.searchsorted(places, place)
+    return int(places[found]) if found < len(places) else size
 
 
-def regular(
-    times: Sequence[datetime], readings: Readings, first: datetime, step_s: int, size: int
-) -> Readings:
-    """Return readings on a regular grid, zeros where nothing was read."""
-    places = [round((time - first).total_seconds() / step_s) for time in times]
-    kept = [row for row, place in enumerate(places) if 0 <= place < size]
+def _look(rule: Rule, figures: Figures, judged: Judged, place: int, last: int) -> Look:
+    """What was seen at `last`, with the furthest value since `place`."""
+    values = figures.value[place : last + 1]
+    known = values[~np.isnan(values)]
+    value = float(known.max() if rule.is_upward else known.min()) if len(known) else None
+    return Look(Verdict(int(judged.verdict[last])), value, None, None, float(figures.samples[last]))
+
+
+def regular(series: Series, first: datetime, step_s: int, size: int) -> Readings:
+    """Return what was read on a regular grid, zeros where there was nothing."""
+    places = (series.ends_s - round(first.timestamp())) // step_s
+    is_inside = (places >= 0) & (places < size)
+    found = series.readings
     columns = []
-    for values in (readings.first, readings.second, readings.low, readings.high):
+    for values in (found.first, found.second, found.low, found.high):
         column = np.zeros(size)
-        column[[places[row] for row in kept]] = values[kept]
+        column[places[is_inside]] = values[is_inside]
         columns.append(column)
     return Readings([()] * size, *columns)
 

@@ -62,7 +62,8 @@ def step(before: Instance, look: Look, rule: Rule, now: datetime, interval_s: fl
         samples=look.samples,
     )
     moved = _moved(seen, look, rule, now, _elapsed_s(before, now, interval_s))
-    return replace(moved, peak=_peak(moved, look, rule))
+    peak = _peak(moved, look, rule)
+    return moved if peak == moved.peak else replace(moved, peak=peak)
 
 
 def _moved(one: Instance, look: Look, rule: Rule, now: datetime, elapsed_s: float) -> Instance:

@@ -7,8 +7,8 @@ the aggregate of the metric is taken per window and group.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from math import floor, log2
 from typing import Final, TypeAlias
 
@@ -20,7 +20,6 @@ from gnomon_collector.store.metric_facts import Ask as Ask
 from gnomon_collector.store.metric_facts import Key as Key
 from gnomon_collector.store.metric_facts import Window as Window
 from gnomon_collector.store.metric_facts import fact_rows
-from gnomon_collector.store.queries.cells import as_time
 from gnomon_schemas.metrics import (
     Highest,
     Mean,
@@ -72,13 +71,25 @@ class Readings:
             list(keys), *(_taken(one, rows) for one in (self.first, self.second, self.low, self.high))
         )
 
+    def every(self, places: int) -> Readings:
+        """Return the last of each so many rows."""
+        last = slice(places - 1, None, places)
+        return Readings(
+            self.keys[last], *(one[last] for one in (self.first, self.second, self.low, self.high))
+        )
+
 
 @dataclass(frozen=True)
 class Series:
-    """One group over time: each row is a window that ends at `times`."""
+    """One group over time: each row is a window that ends at `ends_s`, in seconds since 1970; in order."""
 
-    times: list[datetime]
+    ends_s: npt.NDArray[np.int64]
     readings: Readings
+
+    @property
+    def times(self) -> list[datetime]:
+        """Ends of the windows, UTC."""
+        return [datetime.fromtimestamp(one, UTC) for one in self.ends_s.tolist()]
 
 
 def read_windows(store: Store, ask: Ask, windows: Sequence[Window]) -> list[Readings]:
@@ -117,14 +128,7 @@ def read_series(
         hours_of_day: only facts of these hours (UTC); for windows of an hour
     """
     sql, parameters = series_query(ask, span, step_s, window_s, groups, hours_of_day)
-    rows: dict[Key, list[tuple[object, ...]]] = {}
-    width = 1 + len(ask.group_by)
-    for row in store.query(sql, parameters).rows:
-        rows.setdefault(tuple(str(cell) for cell in row[1 : 1 + width]), []).append(row)
-    return {
-        key: Series([as_time(row[0]) for row in of_group], readings_of(of_group, 1, width))
-        for key, of_group in rows.items()
-    }
+    return dict(_series(row) for row in store.query(sql, parameters).rows)
 
 
 def windows_query(ask: Ask, windows: Sequence[Window], is_hourly: bool) -> tuple[str, dict[str, object]]:
@@ -136,7 +140,7 @@ def windows_query(ask: Ask, windows: Sequence[Window], is_hourly: bool) -> tuple
     )
     groups = ", ".join(("project", *ask.group_by))
     sql = (
-        f"SELECT window, {groups}, {aggregates(ask)} FROM ({facts})"  # noqa: S608  (allow-listed names)
+        f"SELECT window, {groups}, {', '.join(aggregates(ask))} FROM ({facts})"  # noqa: S608  (allow-listed names)
         " ARRAY JOIN arrayFilter(i -> time >= {starts:Array(DateTime64(3, 'UTC'))}[i]"
         " AND time < {ends:Array(DateTime64(3, 'UTC'))}[i], range(1, {windows:UInt16} + 1)) AS window"
         f" GROUP BY window, {groups} LIMIT {MOST_GROUPS * len(windows)}"
@@ -152,8 +156,15 @@ def series_query(
     groups: Sequence[Key] | None = None,
     hours_of_day: Sequence[int] | None = None,
 ) -> tuple[str, dict[str, object]]:
-    """Return SQL and parameters of rows (end of window, project, dimensions, first, second, low, high)."""
+    """Return SQL and parameters of a row per group: project, dimensions, and arrays with an item per window.
+
+    These are the end of the window in seconds since 1970, first, second, low and high, in no order.
+    """
     table = "calls_per_hour" if step_s % _HOUR_S == 0 else "calls_per_minute"
+    if groups is not None:
+        # more than the groups, but a condition on a single column spares reading the others
+        values = {name: sorted({key[place] for key in groups}) for place, name in enumerate(ask.group_by, 1)}
+        ask = replace(ask, filter={**ask.filter, **values})
     facts, parameters = fact_rows(ask, span.start - timedelta(seconds=window_s - step_s), span.end, table)
     columns = ("project", *ask.group_by)
     conditions = []
@@ -166,16 +177,48 @@ def series_query(
         conditions.append("toHour(time) IN {hours_of_day:Array(UInt8)}")
         parameters["hours_of_day"] = list(hours_of_day)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    names, windows = ", ".join(columns), max(1, window_s // step_s)
+    numbers = ("first", "second", "low", "high")
+    per_window = ", ".join(f"{one} AS {name}" for one, name in zip(aggregates(ask), numbers, strict=True))
+    arrays = ", ".join(f"groupArray({name})" for name in ("ends_s", *numbers))
+    chosen = f"SELECT * FROM ({facts}){where}"  # noqa: S608
     sql = (
-        f"SELECT ends_at, {', '.join(columns)}, {aggregates(ask)} FROM (SELECT *,"  # noqa: S608
-        " toUnixTimestamp(time) AS second FROM (" + facts + f"){where})"
-        " ARRAY JOIN arrayMap(i -> toDateTime((intDiv(second, {step_s:UInt32}) + i) * {step_s:UInt32}, 'UTC'),"
-        " range(1, {windows:UInt32} + 1)) AS ends_at"
-        " WHERE ends_at > {after:DateTime('UTC')} AND ends_at <= {until:DateTime('UTC')}"
-        f" GROUP BY ends_at, {', '.join(columns)} ORDER BY ends_at"
+        f"SELECT {names}, {arrays} FROM (SELECT ends_s, {names}, {per_window}"  # noqa: S608
+        f" FROM ({_in_windows(ask, chosen, names, windows)})"
+        " WHERE ends_s > toUnixTimestamp({after:DateTime('UTC')})"
+        " AND ends_s <= toUnixTimestamp({until:DateTime('UTC')})"
+        f" GROUP BY ends_s, {names}) GROUP BY {names}"
     )
     bounds = {"after": span.start, "until": span.end}
-    return sql, parameters | bounds | {"step_s": step_s, "windows": max(1, window_s // step_s)}
+    return sql, parameters | bounds | {"step_s": step_s}
+
+
+def _in_windows(ask: Ask, facts: str, names: str, windows: int) -> str:
+    """SQL of the facts with the end of each window that they are in."""
+    ends_s = "(intDiv(toUnixTimestamp(time), {step_s:UInt32}) + 1) * {step_s:UInt32}"
+    if windows == 1:
+        return f"SELECT *, {ends_s} AS ends_s FROM ({facts})"  # noqa: S608
+    form = metric(ask.metric).form
+    if ask.source == "rollup" and ask.slower_than_ms is None and isinstance(form, Quantile):
+        # buckets are long: added up by step first, few have to be sent to many windows
+        facts = (
+            f"SELECT {names}, {ends_s} - 1 AS time, sumForEach({form.buckets}) AS {form.buckets}"  # noqa: S608
+            f" FROM ({facts}) GROUP BY {names}, time"
+        )
+    return (
+        f"SELECT *, {ends_s} + step * {{step_s:UInt32}} AS ends_s FROM ({facts})"  # noqa: S608
+        f" ARRAY JOIN range({windows:d}) AS step"
+    )
+
+
+def _series(row: tuple[object, ...]) -> tuple[Key, Series]:
+    """Return the group of a row of `series_query`, and what was read of it, by time."""
+    *cells, ends, first, second, low, high = row
+    key = tuple(str(cell) for cell in cells)
+    ends_s = np.array(ends, dtype=np.int64)
+    order = np.argsort(ends_s)
+    numbers = (np.array(one, dtype=np.float64)[order] for one in (first, second, low, high))
+    return key, Series(ends_s[order], Readings([key] * len(order), *numbers))
 
 
 def _read(store: Store, ask: Ask, windows: Sequence[Window], is_hourly: bool) -> list[Readings]:
@@ -219,18 +262,18 @@ def _taken(values: Floats, rows: npt.NDArray[np.int64]) -> Floats:
 # --- aggregates ---------------------------------------------------------------------------------
 
 
-def aggregates(ask: Ask) -> str:
+def aggregates(ask: Ask) -> tuple[str, str, str, str]:
     """Return SQL of the four numbers of a window: first, second, low, high."""
-    form, nothing = metric(ask.metric).form, "nan, nan"
+    form, low = metric(ask.metric).form, "nan"
     if ask.slower_than_ms is None:
         if isinstance(form, Quantile):
             return _quantile(form.q, _summed(ask.source, form), ask.quantile_z)
         if isinstance(form, Highest):
-            return f"toFloat64(max({form.expression})), toFloat64({_samples(ask.source)}), {nothing}"
+            return f"toFloat64(max({form.expression}))", f"toFloat64({_samples(ask.source)})", low, "nan"
         if isinstance(form, WeightedMean):
-            nothing = f"toFloat64(sum(pow({form.weights}, 2))), nan"
+            low = f"toFloat64(sum(pow({form.weights}, 2)))"
     first, second = measures_of(ask)
-    return f"toFloat64(sum({first})), toFloat64(sum({second})), {nothing}"
+    return f"toFloat64(sum({first}))", f"toFloat64(sum({second}))", low, "nan"
 
 
 def measures_of(ask: Ask) -> tuple[str, ...]:
@@ -259,11 +302,12 @@ def _samples(source: Source) -> str:
     return "sum(calls)" if source in ("rollup", "calls") else "count()"
 
 
-def _quantile(q: float, summed: str, z: float | None) -> str:
+def _quantile(q: float, summed: str, z: float | None) -> tuple[str, str, str, str]:
     ranks = rank_bounds_sql(q, z) if z is not None else ()
     low, high = (rank_sql(summed, rank) for rank in ranks) if ranks else ("nan", "nan")
     value = quantile_sql(summed, str(q))
-    return f"ifNull({value}, nan), toFloat64(arraySum({summed})), ifNull({low}, nan), ifNull({high}, nan)"
+    first, low, high = (f"ifNull({one}, nan)" for one in (value, low, high))
+    return first, f"toFloat64(arraySum({summed}))", low, high
 
 
 def _summed(source: Source, form: Quantile) -> str:
