@@ -129,7 +129,7 @@ def people(
     ).rows
     values = [str(value) for (value,) in ranked]
     found = _described(store, source, kind, values)
-    ratings = satisfaction(store, scope, window, kind, values)
+    ratings = _satisfaction(store, source, kind, values)
     return [_rated(found[value], ratings.get(value)) for value in values if value in found]
 
 
@@ -182,34 +182,30 @@ def _totals(row: tuple[object, ...]) -> Totals:
     )
 
 
-def satisfaction(
-    store: Store, scope: Scope, window: Window, kind: Kind, values: list[str]
+def _satisfaction(
+    store: Store, source: PersonRows, kind: Kind, values: list[str]
 ) -> dict[str, tuple[float, int]]:
     """Return the share of good ratings by users, and their number, of each of some people who have any."""
     if not values:
         return {}
-    where, parameters = _calls(scope, window)
+    rated = """
+            SELECT trace_id, value FROM scores FINAL
+            WHERE project = {project:String} AND source = 'user' AND value IS NOT NULL AND trace_id != ''
+                AND created_at >= {start:DateTime64(9)}"""
     rows = store.query(
         f"""
         SELECT seen.person, countIf(rated.value >= 0.5) / count(), count()
-        FROM (
-            SELECT trace_id, value FROM scores FINAL
-            WHERE project = {{project:String}} AND source = 'user' AND value IS NOT NULL AND trace_id != ''
-                AND created_at >= {{start:DateTime64(9)}}
+        FROM ({rated}
         ) AS rated
         INNER JOIN (
-            SELECT trace_id, any({COLUMNS[kind]}) AS person
-            FROM calls
-            WHERE {where} AND {COLUMNS[kind]} IN {{values:Array(String)}} AND trace_id IN (
-                SELECT trace_id FROM scores
-                WHERE project = {{project:String}} AND source = 'user' AND value IS NOT NULL
-                    AND created_at >= {{start:DateTime64(9)}}
-            )
+            SELECT trace_id, any({_PERSON[kind]}) AS person
+            FROM ({source.sql})
+            WHERE {_PERSON[kind]} IN {{values:Array(String)}} AND trace_id IN (SELECT trace_id FROM ({rated}))
             GROUP BY trace_id
         ) AS seen ON rated.trace_id = seen.trace_id
         GROUP BY seen.person
         """,  # noqa: S608 (as above)
-        parameters | {"values": values},
+        source.parameters | {"values": values},
     ).rows
     return {str(person): (as_float(share), as_int(n)) for person, share, n in rows}
 
@@ -351,11 +347,7 @@ def _turn(row: tuple[object, ...]) -> Turn:
     )
 
 
-def _calls(scope: Scope, window: Window) -> tuple[str, Parameters]:
-    conditions, parameters = scope_conditions(scope)
+def _spans(scope: Scope, window: Window) -> tuple[str, Parameters]:
+    conditions, parameters = scope_conditions(Scope(scope.project))
     conditions += ["start_time >= {start:DateTime64(9)}", "start_time < {end:DateTime64(9)}"]
     return " AND ".join(conditions), parameters | {"start": window.start, "end": window.end}
-
-
-def _spans(scope: Scope, window: Window) -> tuple[str, Parameters]:
-    return _calls(Scope(scope.project), window)

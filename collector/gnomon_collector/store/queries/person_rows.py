@@ -24,15 +24,15 @@ _OF_SPANS: Final = {summary_column(one): one.of_trace for one in COLUMNS if one.
 _FROM_SPANS: Final = ", ".join(f"{_OF_SPANS[name]} AS t_{name}" for name in _OF_TRACES)
 _RENAMED: Final = ", ".join(f"t_{name} AS {name}" for name in _OF_TRACES)
 _SUMMARISED: Final = f"""
-    SELECT start_time, last_start_time, {", ".join(_OF_TRACES)}
+    SELECT trace_id, start_time, last_start_time, {", ".join(_OF_TRACES)}
     FROM trace_summaries FINAL
     WHERE project = {{project:String}} AND calls > 0
         AND start_time >= {{start:DateTime64(9)}} AND start_time < {{until:DateTime64(9)}}
 """  # noqa: S608  (names of the catalogue of columns)
 _NEWEST: Final = f"""
-    SELECT t_start_time AS start_time, t_last_start_time AS last_start_time, {_RENAMED}
+    SELECT trace_id, t_start_time AS start_time, t_last_start_time AS last_start_time, {_RENAMED}
     FROM (
-        SELECT min(start_time) AS t_start_time, max(start_time) AS t_last_start_time, {_FROM_SPANS}
+        SELECT trace_id, min(start_time) AS t_start_time, max(start_time) AS t_last_start_time, {_FROM_SPANS}
         FROM spans
         WHERE project = {{project:String}}
             AND start_time >= {{fresh:DateTime64(9)}} AND start_time < {{end:DateTime64(9)}}
@@ -48,7 +48,7 @@ class PersonRows:
     """Rows to sum, each with a user, a session and a company (`COLUMNS`), and the calls that it stands for.
 
     Attributes:
-        sql: a subquery with the columns ``start_time``, ``last_start_time``, ``user_id``, ``session_id``,
+        sql: a subquery with the columns ``trace_id``, ``start_time``, ``last_start_time``, ``user_id``, ``session_id``,
             ``company``, ``calls``, ``failed_calls``, ``cancelled_calls``, ``calls_with_cost``, ``calls_ms``,
             ``cost_usd``, ``input_tokens`` and ``output_tokens``.
         requests: aggregate over its rows: the number of traces.
@@ -79,7 +79,7 @@ def _calls(scope: Scope, window: Window) -> PersonRows:
     conditions, parameters = scope_conditions(scope)
     conditions += ["start_time >= {start:DateTime64(9)}", "start_time < {end:DateTime64(9)}"]
     sql = f"""
-    SELECT start_time, start_time AS last_start_time, trace_id, session_id, user_id, company_id AS company, 1 AS calls,
+    SELECT trace_id, start_time, start_time AS last_start_time, session_id, user_id, company_id AS company, 1 AS calls,
         status = 'error' AS failed_calls, status = 'cancelled' AS cancelled_calls, cost_usd IS NOT NULL AS calls_with_cost,
         duration_ns / 1e6 AS calls_ms, cost_usd, input_tokens, output_tokens
     FROM calls

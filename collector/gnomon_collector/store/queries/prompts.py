@@ -1,5 +1,6 @@
 """Prompts and their versions, side by side."""
 
+import itertools
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -165,28 +166,48 @@ def texts(store: Store, scope: Scope, window: Window, name: str, version: str) -
     A prompt is filled in at each call; lines that differ from call to call (retrieved documents, names) are
     left out. Empty where no call shows its messages.
     """
-    where, parameters = _where(scope, window)
-    of_version = f"""
-        FROM spans
-        WHERE {where} AND kind = 'generation' AND prompt_name = {{prompt:String}} AND prompt_version = {{version:String}}"""
-    bound = parameters | {"prompt": name, "version": version}
-    # which ones first: their attributes are the widest column, and few of them are wanted
-    latest = store.query(
-        f"SELECT min(at), max(at) FROM (SELECT start_time AS at{of_version} ORDER BY at DESC LIMIT {_SAMPLES})",  # noqa: S608 (as above)
-        bound,
-    ).rows[0]
+    latest = _latest_calls(store, scope, window, name, version)
+    if latest is None:
+        return ""
+    where, parameters = _where(scope, latest)
     rows = store.query(
         f"""
-        SELECT attributes, dialect{of_version}
-            AND start_time >= {{first:DateTime64(9)}} AND start_time < {{after:DateTime64(9)}}
+        SELECT attributes, dialect
+        FROM spans
+        WHERE {where} AND kind = 'generation' AND prompt_name = {{prompt:String}} AND prompt_version = {{version:String}}
         ORDER BY start_time DESC
         LIMIT {_SAMPLES}
-        """,
-        # what comes back has lost the nanoseconds
-        bound | {"first": as_time(latest[0]), "after": as_time(latest[1]) + timedelta(microseconds=1)},
+        """,  # noqa: S608 (as above)
+        parameters | {"prompt": name, "version": version},
     ).rows
     shown = [_instructions(as_map(attributes), str(dialect)) for attributes, dialect in rows]
     return common_lines([text for text in shown if text])
+
+
+def _latest_calls(store: Store, scope: Scope, window: Window, name: str, version: str) -> Window | None:
+    """Return the part of a window with the latest calls of a version, as many as `texts` looks at; None without any.
+
+    The rollup knows: to look for them among the spans is to read all that came after an old version's last.
+    """
+    conditions, parameters = scope_conditions(Scope(scope.project, scope.services, scope.environments))
+    conditions += ["time >= {start:DateTime}", "time < {end:DateTime}", "calls > 0", "kind = 'generation'"]
+    rows = store.query(
+        f"""
+        SELECT time, sum(calls)
+        FROM {window.table} FINAL
+        WHERE {" AND ".join(conditions)} AND prompt_name = {{prompt:String}} AND prompt_version = {{version:String}}
+        GROUP BY time
+        ORDER BY time DESC
+        LIMIT {_SAMPLES}
+        """,  # noqa: S608 (tables and conditions are constants, values are bound)
+        parameters | {"prompt": name, "version": version, "start": window.start, "end": window.end},
+    ).rows
+    counted = itertools.accumulate(as_int(calls) for _, calls in rows)
+    enough = next((at for at, calls in enumerate(counted) if calls >= _SAMPLES), len(rows) - 1)
+    if not rows:
+        return None
+    since, until = as_time(rows[enough][0]), as_time(rows[0][0]) + timedelta(seconds=window.grain_s)
+    return replace(window, start=max(window.start, since), end=min(window.end, until))
 
 
 def common_lines(samples: list[str]) -> str:

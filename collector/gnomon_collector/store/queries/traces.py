@@ -46,11 +46,13 @@ ExportForm: TypeAlias = Literal["csv", "jsonl"]
 _TRACES_PER_EXPORT_QUERY: Final = 500
 _JOIN_GAP: Final = timedelta(minutes=1)
 # By the exact start: a range for each of a hundred rows takes the planner longer than to read them.
-_SUMMARIES: Final = """
+_AT_STARTS: Final = "start_time IN (SELECT fromUnixTimestamp64Nano(arrayJoin({starts:Array(Int64)}), 'UTC'))"
+_MOST_STARTS: Final = 1000
+_MOST_EQUALS: Final = 400
+_SUMMARIES: Final = f"""
 SELECT trace_id, start_time, input, output, shown FROM trace_summaries FINAL
-WHERE project = {project:String} AND trace_id IN {ids:Array(String)}
-    AND start_time IN (SELECT fromUnixTimestamp64Nano(arrayJoin({starts:Array(Int64)}), 'UTC'))
-"""
+WHERE project = {{project:String}} AND trace_id IN {{ids:Array(String)}} AND {_AT_STARTS}
+"""  # noqa: S608  (a constant of this module)
 _FORMULA_START: Final = r"^[=+\-@\t\r\n]"
 
 
@@ -151,20 +153,28 @@ def _page_of_calls(store: Store, query: TraceQuery, offset: int, limit: int) -> 
 def _bound(store: Store, query: TraceQuery, rank: int) -> tuple[str, Parameters] | None:
     """The condition that a call comes among the first `rank`, or None where it would not help.
 
-    To find it takes the column that is sorted by and no other; what has to be sorted with all that makes the
-    order certain is then a page or two.
+    To find it takes the column that is sorted by and when calls start, and no other; what has to be sorted with
+    all that makes the order certain is then a page or two. Where more have the same value than were looked at,
+    the value alone decides.
     """
     one = column("calls", query.sort)
     if one is None or one.type != "number":
         return None
     direction, comparison = ("DESC", ">=") if query.descending else ("ASC", "<=")
-    sql, parameters = _calls_sql(query, f"{one.of_call} AS value", f"value {direction} NULLS LAST")
+    select = f"{one.of_call} AS value, toUnixTimestamp64Nano(start_time)"
+    sql, parameters = _calls_sql(query, select, f"value {direction} NULLS LAST")
+    most = rank + _MOST_EQUALS
     rows = store.query(
-        f"{sql} LIMIT 1 OFFSET {{before:UInt32}}", merged(parameters, {"before": rank - 1}), settings=limits()
+        f"{sql} LIMIT {{most:UInt32}}", merged(parameters, {"most": most}), settings=limits()
     ).rows
-    if not rows or rows[0][0] is None:
+    if len(rows) < rank or rows[rank - 1][0] is None:
         return None
-    return f"{one.of_call} {comparison} {{bound:Float64}}", {"bound": rows[0][0]}
+    last = rows[rank - 1][0]
+    condition, bound = f"{one.of_call} {comparison} {{bound:Float64}}", Parameters(bound=last)
+    if rank > _MOST_STARTS or (len(rows) == most and rows[-1][0] == last):
+        return condition, bound
+    equals = sum(value == last for value, _ in rows[rank:])
+    return f"{condition} AND {_AT_STARTS}", merged(bound, {"starts": [at for _, at in rows[: rank + equals]]})
 
 
 def _calls_sql(
