@@ -178,6 +178,15 @@ def test_names_of_the_real_schema_are_unique_and_numbered_once() -> None:
     assert numbers == sorted(set(numbers))
 
 
+def test_every_table_is_on_stable_storage_before_anything_builds_on_it(store: Store) -> None:
+    tables = store.query(
+        "SELECT name, engine_full LIKE '%fsync_after_insert = 1%' AND engine_full LIKE '%fsync_part_directory = 1%'"
+        " FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name"
+    ).rows
+    assert len(tables) > 30
+    assert [name for name, is_fsynced in tables if not is_fsynced] == []
+
+
 def test_every_statement_of_the_real_schema_parses_as_cluster_ddl(store: Store) -> None:
     slots = cluster_slots("main")
     for item in catalogue():
