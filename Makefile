@@ -142,6 +142,10 @@ bench-alerts: $(STAMP) ## Alerts: sixty incidents a month found and missed, tick
 bench-quality: $(STAMP) ## Answers judged a minute by one worker against a judge that takes 300 ms
 	$(BIN)/python -m tests.bench.quality
 
+.PHONY: bench-dashboard-peers
+bench-dashboard-peers: $(STAMP) chromium ## The same views of the same spans in Gnomon's dashboard and in Phoenix's
+	$(BIN)/python -m tests.bench.dashboard_peers
+
 .PHONY: bench-peers
 bench-peers: $(STAMP) ## The same requests against Phoenix and MLflow, side by side
 	$(BIN)/python -m tests.bench.peers

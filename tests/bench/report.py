@@ -18,7 +18,18 @@ from tests.bench.machine import ROOT, Machine
 
 REPORTS: Final = ROOT / "tests" / "bench" / "reports"
 DOCUMENT: Final = ROOT / "docs" / "benchmarks.md"
-ORDER: Final = ("ingest", "freshness", "queries", "dashboard", "drift", "alerts", "peers", "sdk", "quality")
+ORDER: Final = (
+    "ingest",
+    "freshness",
+    "queries",
+    "dashboard",
+    "dashboard_peers",
+    "drift",
+    "alerts",
+    "peers",
+    "sdk",
+    "quality",
+)
 README: Final = ROOT / "README.md"
 FIGURES: Final = "figures"
 NUMBERS: Final = "numbers"
