@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
 
 from gnomon_collector.errors import BadRequest, ConfigError, DataDirHeld, StoreError
-from gnomon_collector.store.embedded import check_plain_sql
+from gnomon_collector.store.embedded import ENGINE_OPTIONS, check_plain_sql
 from gnomon_collector.store.engine import Store, open_store
 
 
@@ -36,6 +37,35 @@ def test_what_was_inserted_is_there_after_closing(data_dir: Path) -> None:
         store.insert_rows("kept", ["a"], [(1,)])
     with open_store(url_of(data_dir), data_dir=data_dir) as store:
         assert store.query("SELECT a FROM kept").rows == [(1,)]
+
+
+def test_the_engine_starts_with_our_options(data_dir: Path) -> None:
+    with open_store(url_of(data_dir), data_dir=data_dir) as store:
+        rows = store.query(
+            "SELECT value, changed FROM system.server_settings WHERE name = 'memory_worker_period_ms'"
+        ).rows
+    assert rows == [(str(ENGINE_OPTIONS["memory_worker_period_ms"]), True)]
+
+
+def test_the_engine_wakes_seldom_while_nothing_happens(data_dir: Path) -> None:
+    with open_store(url_of(data_dir), data_dir=data_dir) as store:
+        for number in range(20):
+            store.command(f"CREATE TABLE idle_{number} (a Int64) ENGINE = MergeTree ORDER BY a")
+        time.sleep(2)
+        before = naps()
+        time.sleep(2)
+        # Without options, 20 tables wake some 200 times in two seconds.
+        assert naps() - before < 60
+
+
+def naps() -> int:
+    """How often the engine's own threads were woken so far."""
+    threads = list(Path("/proc/self/task").iterdir())
+    return sum(
+        int((thread / "schedstat").read_text().split()[2])
+        for thread in threads
+        if (thread / "comm").read_text().strip() in {"PoolDelayExec", "BgSchPool", "BgStrmSchPool"}
+    )
 
 
 def test_a_second_process_is_told_who_is_there(data_dir: Path) -> None:

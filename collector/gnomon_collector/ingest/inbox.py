@@ -87,6 +87,8 @@ class Inbox:
         self._changed = threading.Condition()
         self._closing = False
         self._arrived = threading.Event()
+        self._touched = threading.Event()
+        self._touched.set()  # what was touched before a restart
         self._waiting_bytes, self._waiting_requests = self._open()
         if self._waiting_requests:
             self._arrived.set()
@@ -185,6 +187,7 @@ class Inbox:
 
         self._submit(write, 0).result()
         self._release(requests)
+        self._touched.set()
 
     def quarantine(self, request: ReceivedRequest, reason: str) -> None:
         """Set a request aside that the database does not take, so that it stops nothing else."""
@@ -197,6 +200,7 @@ class Inbox:
 
         self._submit(write, 0).result()
         self._release([request])
+        self._touched.set()
 
     def quarantined(self) -> int:
         """Return how many requests are set aside."""
@@ -260,8 +264,13 @@ class Inbox:
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def wait_for_touched(self, timeout_s: float) -> bool:
+        """Wait until `touched_minutes` may have something new; False after the time-out."""
+        return self._touched.wait(timeout_s)
+
     def touched_minutes(self, limit: int) -> TouchedMinutes:
         """Return minutes whose rollups are out of date, newest first, at most `limit`."""
+        self._touched.clear()
         with closing(self._connect()) as connection:
             rows = connection.execute(
                 "SELECT project, minute, touch FROM touched_minutes ORDER BY minute DESC LIMIT ?", (limit,)
@@ -270,6 +279,10 @@ class Inbox:
             tuple((str(project), minute_time(minute)) for project, minute, _ in rows),
             max((int(touch) for _, _, touch in rows), default=0),
         )
+
+    def wake_touched(self) -> None:
+        """Have `wait_for_touched` return at once: what `touched_minutes` handed out is not all dealt with."""
+        self._touched.set()
 
     def forget_touched(self, touched: TouchedMinutes) -> None:
         """Note that the rollups of these minutes are up to date, unless touched again meanwhile."""

@@ -15,8 +15,11 @@ _log = logging.getLogger(__name__)
 
 _MINUTES_AT_ONCE = 720
 _PAUSE_S = 0.8
-# A busy minute is large and touched by every flush: spend at most a fifth of the time on it.
-_REST_FACTOR = 4.0
+# A busy minute is large and touched by every flush: spend at most a tenth of the time on it, but let it be no
+# further behind than this.
+_REST_FACTOR = 9.0
+_LONGEST_REST_S = 10.0
+_WAIT_S = 1.0
 _RETRY_S = 5.0
 
 
@@ -41,15 +44,20 @@ class RollupWorker:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            if not self._inbox.wait_for_touched(_WAIT_S):
+                continue
             started = time.monotonic()
             try:
                 is_behind = self.recompute_touched() == _MINUTES_AT_ONCE
             except Exception as error:
                 self._note_failure(error)
+                self._inbox.wake_touched()
                 self._stopping.wait(_RETRY_S)
                 continue
-            cost_s = time.monotonic() - started
-            self._stopping.wait(0 if is_behind else max(_PAUSE_S, _REST_FACTOR * cost_s))
+            if is_behind:
+                self._inbox.wake_touched()
+            else:
+                self._stopping.wait(_rest_s(time.monotonic() - started))
 
     def _note_failure(self, error: Exception) -> None:
         if isinstance(error, StoreError):
@@ -65,3 +73,7 @@ class RollupWorker:
             rollups.recompute(self._store, projects, sorted({minute for _, minute in touched.minutes}))
             self._inbox.forget_touched(touched)
         return len(touched.minutes)
+
+
+def _rest_s(cost_s: float) -> float:
+    return max(_PAUSE_S, cost_s, min(_REST_FACTOR * cost_s, _LONGEST_REST_S))

@@ -33,6 +33,8 @@ ALL_PROJECTS = "*"
 _ALPHABET = string.digits + string.ascii_letters
 _SECRET_CHARACTERS = 30
 _KEY_ID_CHARACTERS = len("gnm_i_") + 8
+_REFRESH_S = 4.0
+_REFRESH_EMBEDDED_S = 60.0
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 _KEYS = """
@@ -165,19 +167,22 @@ def key_sha256(key: str) -> str:
 class KeyRing:
     """The good keys in memory, so that checking one costs no query and works while the database is away.
 
-    A thread reads them anew every `refresh_s` seconds: that is how long a revoked key may live on, and how
-    long a key made by another process may take to be known. When the database does not answer, the keys
+    A thread reads them anew every `refresh_s` seconds: that is how long a key revoked by another process may
+    live on, and how long one that it made may take to be known. When the database does not answer, the keys
     known last stay good.
     """
 
-    def __init__(self, store: Store, refresh_s: float = 4.0) -> None:
+    def __init__(self, store: Store, refresh_s: float | None = None) -> None:
         """Read the keys and start the thread.
+
+        Args:
+            refresh_s: None for what suits the database: the embedded engine has no other process.
 
         Raises:
             StoreError: the first reading failed
         """
         self._store = store
-        self._refresh_s = refresh_s
+        self._refresh_s = refresh_s or (_REFRESH_EMBEDDED_S if store.is_embedded else _REFRESH_S)
         self._keys: Mapping[str, tuple[KeyInfo, str]] = {}
         self._projects: Mapping[str, ProjectSettings] = {}
         self._stopped = threading.Event()

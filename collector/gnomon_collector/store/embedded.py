@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 import clickhouse_connect
 from clickhouse_connect.driver.binding import quote_identifier
@@ -17,6 +18,16 @@ from gnomon_collector.errors import BadRequest, ConfigError
 from gnomon_collector.runfile import DataDirLock
 from gnomon_collector.store.clients import CLIENT_SETTINGS, SELECT, described, prepared, read_text
 from gnomon_collector.store.spool import Spool
+
+# The engine looks after each table by itself, some fifty of them. Where it finds nothing to do it looks again after
+# 0.1 s, a little later each time; an insert wakes it anyway, so that merges do not wait for this. The other is how
+# often it takes stock of memory. Together most of what an idle engine costs: docs/adr/0026.
+ENGINE_OPTIONS: Mapping[str, int] = {
+    "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": 10,
+    "background_move_processing_pool_thread_sleep_seconds_if_nothing_to_do": 10,
+    "background_streaming_processing_pool_thread_sleep_seconds_if_nothing_to_do": 10,
+    "memory_worker_period_ms": 500,
+}
 
 _STRING_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
 # What reaches past the database even when readonly=1: `file` reads any file of this machine, `python` any
@@ -57,7 +68,8 @@ class EmbeddedEngine:
         """Open a handle; the first one starts the engine (about 0.4 s, later ones 20 ms)."""
         client = clickhouse_connect.get_client(
             interface="chdb",
-            path=str(self.directory),
+            # The first handle starts the engine: options have to come with it, as those of a URL.
+            path=f"{self.directory}?{urlencode(ENGINE_OPTIONS)}",
             tz_mode="aware",
             # Without implicit_select a misspelt SELECT is a syntax error; with it, an unknown column.
             show_clickhouse_errors="scrub",
