@@ -41,12 +41,14 @@ _USAGE: Final = (
 )
 _RESPONSE: Final = (
     "Tuple(id String, model String, type String, status String, stop_reason String, usage String,"
-    " choices Array(Tuple(finish_reason String, message Tuple(content String))),"
-    " message Tuple(content String), combined_chunk_content String,"
+    " choices Array(Tuple(finish_reason String, message Tuple(content String, tool_calls Array(Tuple("
+    "function Tuple(name String, arguments String)))))),"
+    " message Tuple(content String), combined_chunk_content String, meta Tuple(usage String),"
     " content Array(Tuple(type String, text String)),"
     " output Array(Tuple(type String, content Array(Tuple(text String)))),"
-    " generations Array(Array(Tuple(generation_info Tuple(finish_reason String),"
-    " message Tuple(kwargs Tuple(response_metadata Tuple(id String)))))))"
+    " generations Array(Array(Tuple(text String, generation_info Tuple(finish_reason String),"
+    " message Tuple(kwargs Tuple(tool_calls Array(Tuple(name String, args String)),"
+    " response_metadata Tuple(id String)))))))"
 )
 _REQUEST: Final = (
     "Tuple(model String, stream Nullable(Bool), messages String, input String, query String, contents String)"
@@ -79,15 +81,25 @@ _INPUT_MESSAGES: Final = (
     "multiIf(startsWith(f_input_messages, '{') AND JSONHas(f_input_messages, 'items'),"
     " JSONExtractRaw(f_input_messages, 'items'),"
     " startsWith(f_input_messages, '{'), JSONExtractRaw(f_input_messages, 'messages'),"
-    " f_input_messages != '', f_input_messages, request.messages != '', request.messages,"
+    " f_input_messages != '', f_input_messages,"
+    # LangChain's: a list of conversations
+    " startsWith(request.messages, '[['), JSONExtractRaw(request.messages, 1),"
+    " request.messages != '', request.messages,"
     " request.contents != '', request.contents, request.input)"
 )
 _OUTPUT_MESSAGES: Final = (
-    "multiIf(f_output_messages != '', f_output_messages, startsWith(f_response, '['), f_response,"
+    "multiIf(f_output_messages != '', f_output_messages,"
+    " startsWith(f_response, '[') AND NOT JSONHas(f_response, 1, 'output'),"
+    " f_response,"
     " startsWith(f_response, '{') AND JSONHas(f_response, 'role'), concat('[', f_response, ']'),"
     # Gemini's: one candidate
     " startsWith(f_response, '{') AND JSONHas(f_response, 'content', 'parts'),"
     " concat('[', JSONExtractRaw(f_response, 'content'), ']'), '')"
+)
+# OpenAI's agents under OpenInference: a list of the one response of a stream
+_ONE_RESPONSE: Final = (
+    "if(startsWith(f_response, '[{') AND JSONHas(f_response, 1, 'output'),"
+    " JSONExtractRaw(f_response, 1), f_response)"
 )
 
 
@@ -102,14 +114,20 @@ def bodies_select(source: str) -> str:
 SELECT *,
     {_INPUT_MESSAGES} AS input_messages,
     {_OUTPUT_MESSAGES} AS output_messages,
-    arrayMap(u -> {usage}, arrayMap(t -> JSONExtract(t, '{_USAGE}'),
-        arrayFilter(t -> t != '', [f_usage, response.usage]))) AS usages
+    arrayMap(u -> {usage}, arrayMap(t -> JSONExtract({_json("t")}, '{_USAGE}'),
+        arrayFilter(t -> t != '', [f_usage, response.usage, response.meta.usage]))) AS usages
 FROM (
 SELECT *,
-    {_parsed("f_response", _RESPONSE)} AS response,
+    {_parsed(_ONE_RESPONSE, _RESPONSE)} AS response,
     {_parsed("f_request", _REQUEST)} AS request
 FROM {source}
 )"""  # noqa: S608  (SQL of this module)
+
+
+def _json(text: str) -> str:
+    """SQL for a text that is JSON, or a Python dict of numbers, which LiteLLM and LangSmith send."""
+    as_json = f"replaceAll(replaceAll({text}, '\\'', '\"'), 'None', 'null')"
+    return f"if(startsWith({text}, '{{\\''), {as_json}, {text})"
 
 
 def _parsed(text: str, shape: str) -> str:
@@ -119,11 +137,12 @@ def _parsed(text: str, shape: str) -> str:
 def used(field: str, number: int) -> str:
     """Return SQL for a token count: as the span says it, else of its usage, else of the response's usage."""
     said = f"accurateCastOrNull(toFloat64OrNull(f_{field}), 'UInt64')"
-    return f"coalesce({said}, usages[1].{number}, usages[2].{number})"
+    return f"coalesce({said}, usages[1].{number}, usages[2].{number}, usages[3].{number})"
 
 
 RESPONSE_ID: Final = (
-    "multiIf(f_response_id != '', f_response_id, response.id != '', response.id,"
+    # OpenAI's agents have that one for every stream of chat completions
+    "multiIf(f_response_id != '', f_response_id, response.id NOT IN ('', '__fake_id__'), response.id,"
     " response.generations[1][1].message.kwargs.response_metadata.id)"
 )
 FINISH_REASON: Final = (
@@ -134,12 +153,23 @@ FINISH_REASON: Final = (
     " response.status)"
 )
 RESPONSE_TEXT: Final = (
-    "multiIf(notEmpty(response.choices), response.choices[1].message.content,"
+    "multiIf(notEmpty(response.choices), if(response.choices[1].message.content = '',"
+    " arrayStringConcat(arrayMap(c -> concat(c.function.name, '(', c.function.arguments, ')'),"
+    " response.choices[1].message.tool_calls), '\n'), response.choices[1].message.content),"
+    " notEmpty(response.generations), if(response.generations[1][1].text = '',"
+    " arrayStringConcat(arrayMap(c -> concat(c.name, '(', c.args, ')'),"
+    " response.generations[1][1].message.kwargs.tool_calls), '\n'), response.generations[1][1].text),"
     " notEmpty(response.output), arrayStringConcat(arrayFilter(x -> x != '',"
     " arrayMap(o -> arrayStringConcat(o.content.text), response.output)), '\\n'),"
     " notEmpty(response.content), arrayStringConcat(response.content.text),"
     # Logfire's: of a call, and of a stream
     " response.message.content != '', response.message.content, response.combined_chunk_content)"
+)
+SAYS_NOTHING: Final = (
+    "arrayAll(m -> m.role != '' AND m.content = ''"
+    " AND arrayAll(p -> p.type = 'text' AND p.content = '', m.parts),"
+    " JSONExtract(f_output_messages,"
+    " 'Array(Tuple(role String, content String, parts Array(Tuple(type String, content String))))'))"
 )
 _USERS: Final = ("user", "human")
 _ASSISTANTS: Final = ("assistant", "ai", "model", "unknown")
@@ -151,18 +181,30 @@ def last_message(text: str, *, of_user: bool) -> str:
         "Array(Tuple(role String, content String,"
         " parts Array(Tuple(type String, content String, name String, arguments String, response String,"
         # Gemini's parts have no type
-        " text String))))"
+        " result String, text String)),"
+        # LangChain's, serialised
+        " kwargs Tuple(type String, content String),"
+        " tool_calls Array(Tuple(function Tuple(name String, arguments String)))))"
     )
     part = (
         "multiIf(p.type = 'tool_call', concat(p.name, '(', p.arguments, ')'),"
-        " p.type = 'tool_call_response', p.response,"
+        " p.type = 'tool_call_response', if(p.response = '', p.result, p.response),"
         " p.type IN ('reasoning', 'blob', 'file', 'uri'), '', p.content = '', p.text, p.content)"
     )
     parts = f"arrayStringConcat(arrayFilter(x -> x != '', arrayMap(p -> {part}, m.parts)), '\\n')"
     roles = strings(_USERS if of_user else _ASSISTANTS)
+    # some give a tool's result back as a message of the user
+    is_said = (
+        " AND NOT (notEmpty(m.parts) AND arrayAll(p -> p.type = 'tool_call_response', m.parts))"
+        if of_user
+        else ""
+    )
     return (
-        f"arrayMap(m -> if(empty(m.parts), m.content, {parts}),"
-        f" [arrayLast(m -> m.role IN ({roles}), JSONExtract({text}, '{shape}'))])[1]"
+        f"arrayMap(m -> multiIf(notEmpty(m.parts), {parts}, m.content != '', m.content,"
+        " m.kwargs.content != '', m.kwargs.content, arrayStringConcat(arrayMap("
+        "c -> concat(c.function.name, '(', c.function.arguments, ')'), m.tool_calls), '\\n')),"
+        f" [arrayLast(m -> if(m.role = '', m.kwargs.type, m.role) IN ({roles}){is_said},"
+        f" JSONExtract({text}, '{shape}'))])[1]"
     )
 
 

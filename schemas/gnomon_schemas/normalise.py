@@ -17,7 +17,13 @@ from gnomon_schemas.dialects import FIELDS, Dialect, load_dialects, with_trait
 from gnomon_schemas.language import call_language
 from gnomon_schemas.otlp import DDL_SLOTS, JSON_KEY
 from gnomon_schemas.prices import CACHE_VERSION, COST_USD, IS_CACHE_HIT, PRICE_ARRAYS
-from gnomon_schemas.recognition import event_text, fields_select, kind_by_attribute, kind_by_operation
+from gnomon_schemas.recognition import (
+    event_text,
+    fields_select,
+    kind_by_attribute,
+    kind_by_name,
+    kind_by_operation,
+)
 from gnomon_schemas.sqltext import mapped, one_of, quoted, strings
 
 MAX_TEXT_CHARS: Final = 8192
@@ -49,6 +55,16 @@ FINISH_REASONS: Final = {
 PROVIDERS: Final = {
     # frameworks, not providers
     "langchain": "",
+    "strands-agents": "",
+    "autogen": "",
+    # LiveKit says the host
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "api.groq.com": "groq",
+    "api.mistral.ai": "mistral_ai",
+    "api.deepseek.com": "deepseek",
+    "api.x.ai": "x_ai",
+    "generativelanguage.googleapis.com": "gcp.gemini",
     "openai.chat": "openai",
     "openai.responses": "openai",
     "openai.completion": "openai",
@@ -247,9 +263,12 @@ def _readings(dialects: Sequence[Dialect]) -> str:
     fromUnixTimestamp64Nano(toInt64(received_at_unix_nano), 'UTC') AS received_at,
     start_ns < {earliest_ns} OR start_ns > received_at_unix_nano + {MAX_FUTURE_S * 10**9} AS start_is_senseless,
     end_ns < start_ns OR end_ns - start_ns > {MAX_DURATION_S * 10**9} AS duration_is_senseless,
-    {kind_by_operation(dialects)} AS operation_kind,
+    {kind_by_name(dialects, kind_by_operation(dialects))} AS operation_kind,
     lower(f_provider) AS said_provider,
-    if(f_error_type != '', f_error_type, exception['exception.type']) AS error_class,
+    multiIf(f_error_type != '', f_error_type,
+        -- LangSmith has the class in the message alone
+        exception['exception.type'] = 'Exception' AND match(exception['exception.message'], '^[A-Za-z_]+[(]'),
+        extract(exception['exception.message'], '^([A-Za-z_]+)[(]'), exception['exception.type']) AS error_class,
     coalesce(toUInt16OrNull(f_error_code),
         toUInt16OrNull(extract({error_text}, '(?i)error code: (\\\\d{{3}})'))) AS http_status,
     {bodies.FINISH_REASON} AS first_finish_reason,
@@ -269,7 +288,10 @@ def _readings(dialects: Sequence[Dialect]) -> str:
     if(f_request_model != '', f_request_model, request.model) AS request_model,
     if(f_response_model != '', f_response_model, response.model) AS said_response_model,
     {bodies.RESPONSE_ID} AS said_response_id,
-    request.query AS said_query"""
+    request.query AS said_query,
+    {event_text(dialects, "input")} AS event_input,
+    {event_text(dialects, "output")} AS event_output,
+    {event_text(dialects, "finish_reasons")} AS event_finish_reason"""
 
 
 def _first_token_events(dialects: Sequence[Dialect]) -> list[str]:
@@ -291,9 +313,16 @@ _CONSUMED: Final = ", ".join(
         *("input_messages", "output_messages", "exception", "operation_kind", "said_provider", "error_class"),
         *("http_status", "first_finish_reason", "said_stream", "first_token_ns", "user_message"),
         *("assistant_message", "flat_user_message", "flat_assistant_message", "response_text", "said_query"),
+        *("event_input", "event_output", "event_finish_reason"),
         *(f"seen_{kind}_tokens" for kind in ("input", "output", "cache_read", "cache_write")),
     )
 )
+
+
+def _or_itself(text: str) -> str:
+    """SQL for the readable text in a list of parts, or the list where it has none."""
+    return f"if({bodies.readable(text)} = '', {text}, {bodies.readable(text)})"
+
 
 _ALWAYS_SAYS_TTFT: Final = one_of("dialect", with_trait("always_says_ttft"))
 
@@ -310,10 +339,12 @@ _CHOICES: Final = f"""\
         {kind_by_attribute(load_dialects(), "'other'")}) AS kind,
     {mapped("said_provider", PROVIDERS, "said_provider")} AS provider,
     if(said_response_model != '', said_response_model, request_model) AS model,
-    arrayElement(splitByChar('.', error_class), -1) AS error_type,
+    -- some send a class as Python prints it
+    trim(TRAILING '\\'>' FROM arrayElement(splitByChar('.', error_class), -1)) AS error_type,
     if(http_status >= 400, http_status, NULL) AS error_code,
-    if(first_finish_reason = '', JSONExtractString(f_output_messages, 1, 'finish_reason'), first_finish_reason)
-        AS said_finish_reason,
+    multiIf(first_finish_reason != '', first_finish_reason,
+        f_output_messages != '', JSONExtractString(f_output_messages, 1, 'finish_reason'),
+        event_finish_reason) AS said_finish_reason,
     {one_of("dialect", with_trait("zero_usage_is_unknown"))} AND ifNull(seen_input_tokens, 0) = 0
         AND ifNull(seen_output_tokens, 0) = 0 AS usage_is_unknown,
     if(usage_is_unknown, NULL, seen_input_tokens) AS said_input_tokens,
@@ -327,15 +358,17 @@ _CHOICES: Final = f"""\
     coalesce({_number("f_ttft_s")} * 1000, {_number("f_ttft_ms")},
         if(first_token_ns > start_ns, (first_token_ns - start_ns) / 1e6, NULL),
         (toUnixTimestamp64Nano(first_token_time) - toInt64(start_ns)) / 1e6) AS said_ttft_ms,
-    coalesce(said_stream, if(said_ttft_ms IS NULL OR {_ALWAYS_SAYS_TTFT}, NULL, true)) AS stream,
+    coalesce(said_stream, if((said_ttft_ms IS NULL OR {_ALWAYS_SAYS_TTFT}) AND said_duration_ns = 0, NULL, true))
+        AS stream,
     multiIf(flat_user_message != '', flat_user_message, user_message != '', {bodies.readable("user_message")},
         f_input != '', f_input, said_query != '', said_query, f_retrieval_query != '', f_retrieval_query,
-        input_messages != '', input_messages, f_request != '', f_request, {event_text(load_dialects(), "input")})
+        input_messages != '', input_messages, f_request != '', f_request, {_or_itself("event_input")})
         AS whole_input,
     multiIf(flat_assistant_message != '', flat_assistant_message,
         assistant_message != '', {bodies.readable("assistant_message")}, response_text != '', response_text,
-        f_output != '', f_output, f_output_messages != '', f_output_messages, f_response != '', f_response,
-        {event_text(load_dialects(), "output")}) AS whole_output"""
+        f_output != '', f_output, f_output_messages != '',
+        if({bodies.SAYS_NOTHING}, '', f_output_messages), f_response NOT IN ('', 'null'), f_response,
+        {_or_itself("event_output")}) AS whole_output"""
 
 
 def _decoded(text: str) -> str:
@@ -405,13 +438,24 @@ _ZERO_COST: Final = one_of("dialect", with_trait("zero_cost_is_unknown"))
 _COST_REPORTED_USD: Final = (
     f"coalesce({_number('f_cost_reported_usd')}, JSONExtract(f_cost, 'total', 'Nullable(Float64)'))"
 )
-_DOCUMENTS: Final = (
+_LISTED_DOCUMENTS: Final = (
     "arrayMap(d -> (d.id, coalesce(nullIf(d.content, ''), nullIf(d.page_content, ''), d.text),"
     " coalesce(d.score, d.metadata.score)), JSONExtract("
     "multiIf(startsWith(f_documents, '['), f_documents, kind = 'retrieval' AND startsWith(whole_output, '['),"
     " whole_output, kind = 'retrieval', JSONExtractRaw(whole_output, 'documents'), ''),"
     " 'Array(Tuple(id String, content String, page_content String, text String, score Nullable(Float64),"
     " metadata Tuple(score Nullable(Float64))))'))"
+)
+# OpenInference's, an attribute for each fact of each
+_FLAT_DOCUMENT: Final = "match(k, '^retrieval[.]documents[.][0-9]+[.]document[.]content$')"
+_FLAT_DOCUMENTS: Final = (
+    "arrayMap(k -> (texts[indexOf(keys, replaceOne(k, '.content', '.id'))], texts[indexOf(keys, k)],"
+    " toFloat64OrNull(texts[indexOf(keys, replaceOne(k, '.content', '.score'))])),"
+    f" arraySort(k -> (length(k), k), arrayFilter(k -> {_FLAT_DOCUMENT}, keys)))"
+)
+_DOCUMENTS: Final = (
+    f"if(kind = 'retrieval' AND dialect = 'openinference' AND arrayExists(k -> {_FLAT_DOCUMENT}, keys),"
+    f" {_FLAT_DOCUMENTS}, {_LISTED_DOCUMENTS})"
 )
 
 _COLUMNS: Final = f"""\

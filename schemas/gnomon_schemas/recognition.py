@@ -127,14 +127,30 @@ def kind_by_attribute(dialects: Sequence[Dialect], otherwise: str) -> str:
         for attribute, kind in dialect.kind_attributes.items():
             attributes.setdefault(kind, []).append(attribute)
     cases = [f"hasAny(keys, [{strings(listed)}]), {quoted(kind)}" for kind, listed in attributes.items()]
+    for dialect in dialects:
+        cases += [
+            f"dialect = {quoted(dialect.id)} AND has(keys, {quoted(attribute)}), {quoted(kind)}"
+            for attribute, kind in dialect.own_kind_attributes.items()
+        ]
+    return f"multiIf({', '.join(cases)}, {otherwise})"
+
+
+def kind_by_name(dialects: Sequence[Dialect], otherwise: str) -> str:
+    """Return SQL for the kind that the end of a span's name tells, `otherwise` (SQL) where none does."""
+    cases = [
+        f"dialect = {quoted(dialect.id)} AND endsWith(name, {quoted(end)}), {quoted(kind)}"
+        for dialect in dialects
+        for end, kind in dialect.name_ends.items()
+    ]
     return f"multiIf({', '.join(cases)}, {otherwise})"
 
 
 def event_text(dialects: Sequence[Dialect], field: str) -> str:
-    """Return SQL for the first text that a span's events have for a field of `EVENT_FIELDS`, else empty."""
+    """Return SQL for what span events say of a field of `EVENT_FIELDS`: the last of a name, else empty."""
     sources = [source.split(" ", 1) for dialect in dialects for source in dialect.events.get(field, ())]
     texts = [
-        f"otlp_events.3[indexOf(otlp_events.2, {quoted(event)})][{quoted(attribute)}]"
+        f"otlp_events.3[arrayLastIndex(n -> n = {quoted(event)}, otlp_events.2)][{quoted(attribute)}]"
         for event, attribute in sources
     ]
-    return f"arrayFirst(t -> t != '', [{', '.join(texts)}])"
+    # most spans have no events
+    return f"if(empty(otlp_events), '', arrayFirst(t -> t != '', [{', '.join(texts)}]))"

@@ -86,9 +86,26 @@ def test_the_end_of_a_logfire_stream_is_its_request() -> None:
         output_tokens=None,
         known_values=1,
     )
-    end = replace(CALL, key="t:2", scope_name="logfire.openai", parent_key="t:9", start_ns=500, end_ns=500)
-    assert changed_duplicates([request, end]) == {("p", "t:1"): "t:2"}
-    assert changed_duplicates([end, request]) == changed_duplicates([request, end])
+    end = replace(
+        CALL,
+        key="t:2",
+        scope_name="logfire.openai",
+        parent_key="t:9",
+        start_ns=500,
+        end_ns=500,
+        is_stream_end=True,
+    )
+    broken = replace(end, input_tokens=None, output_tokens=None, known_values=1)
+    for last in (end, broken):
+        assert changed_duplicates([request, last]) == {("p", "t:1"): "t:2"}
+        assert changed_duplicates([last, request]) == changed_duplicates([request, last])
+
+
+def test_requests_of_logfire_that_do_not_stream_are_calls_each() -> None:
+    request = replace(
+        CALL, scope_name="logfire.openai", parent_key="t:9", input_tokens=None, output_tokens=None
+    )
+    assert changed_duplicates([request, replace(request, key="t:2", start_ns=200, end_ns=300)]) == {}
 
 
 SNAPSHOTS = (

@@ -576,7 +576,8 @@ def test_a_stream_that_logfire_reports_at_its_end_began_before(pipeline: Pipelin
     end_ns = start_ns + 150 * 10**9
     asked = {name: said[name] for name in ("gen_ai.operation.name", "gen_ai.request.model", "request_data")}
     request_span = span(1, start_ns, asked)
-    end_span = span(2, end_ns, said, end_time_unix_nano=end_ns)
+    name = "streaming response from {request_data[model]!r} took {duration:.2f}s"
+    end_span = span(2, end_ns, said, end_time_unix_nano=end_ns, name=name)
     for each in (end_span, request_span):
         pipeline.send(request([each], scope="logfire.openai"))
     rows = pipeline.rows("SELECT toUnixTimestamp64Nano(start_time), duration_ns, output_tokens FROM calls")

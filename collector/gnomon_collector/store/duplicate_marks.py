@@ -119,9 +119,11 @@ SELECT project, trace_id, span_id, parent_span_id, scope_name, response_id,
         + (output_text != '') AS known_values,
     duplicate_of, kind, if(response_model != '', response_model, request_model) AS model,
     input_tokens, output_tokens, if(input_text = '', 0, cityHash64(input_text)) AS text_hash,
-    dialect = 'anthropic-native' AS is_wire, {_CALL} AS call
+    dialect = 'anthropic-native' AS is_wire,
+    startsWith(scope_name, 'logfire') AND startsWith(name, 'streaming response from ') AS is_stream_end,
+    {_CALL} AS call
 {_AROUND} AND {_CALL} IN {{calls:Array(UInt64)}}
-"""
+"""  # noqa: S608
 
 _SPANS_BETWEEN: Final = f"""
 SELECT project, concat(trace_id, ':', span_id), concat(trace_id, ':', parent_span_id)
@@ -302,7 +304,7 @@ def _call(row: Sequence[object]) -> Call:
     project, trace_id, span_id, parent_id, scope, response_id, start_ns, end_ns, known, duplicate_of = row[
         :10
     ]
-    kind, model, input_tokens, output_tokens, text_hash, is_wire, _ = row[10:]
+    kind, model, input_tokens, output_tokens, text_hash, is_wire, is_stream_end, _ = row[10:]
     return Call(
         project=str(project),
         key=f"{trace_id}:{span_id}",
@@ -319,6 +321,7 @@ def _call(row: Sequence[object]) -> Call:
         output_tokens=cast("int | None", output_tokens),
         text_hash=cast(int, text_hash),
         is_wire=bool(is_wire),
+        is_stream_end=bool(is_stream_end),
     )
 
 

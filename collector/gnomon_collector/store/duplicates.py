@@ -37,6 +37,7 @@ class Call:
         input_tokens, output_tokens: null when not reported
         text_hash: of the input text; 0 where it has none
         is_wire: reported by the provider's own client library, whose token counts are the wire's
+        is_stream_end: Logfire's second span of a stream, which says how it went
     """
 
     project: str
@@ -54,6 +55,7 @@ class Call:
     output_tokens: int | None = None
     text_hash: int = 0
     is_wire: bool = False
+    is_stream_end: bool = False
 
 
 class _Views:
@@ -180,7 +182,7 @@ def _billable(same: list[Call]) -> Call:
     said = {(call.input_tokens, call.output_tokens) for call in same if call.output_tokens is not None}
     return max(
         wire if wire and len(said) > 1 else same,
-        key=lambda call: (call.known_values, call.start_ns, call.key),
+        key=lambda call: (call.known_values, call.is_stream_end, call.start_ns, call.key),
     )
 
 
@@ -268,7 +270,7 @@ def _undated(model: str) -> str:
 
 
 def _stream_ends(calls: list[Call]) -> Iterator[tuple[Call, Call]]:
-    """Yield pairs of a Logfire stream's request and the span that says its usage when the stream has ended."""
+    """Yield pairs of a Logfire stream's request and the span that says, when the stream has ended, how it went."""
     alike: Mapping[tuple[object, ...], list[Call]] = defaultdict(list)
     for call in calls:
         if call.scope_name.startswith("logfire") and not call.response_id:
@@ -276,8 +278,8 @@ def _stream_ends(calls: list[Call]) -> Iterator[tuple[Call, Call]]:
             alike[(call.project, call.kind, call.scope_name, parent, call.text_hash)].append(call)
     for same in alike.values():
         waiting: list[Call] = []
-        for call in sorted(same, key=lambda each: (each.start_ns, each.key)):
-            if call.output_tokens is None:
+        for call in sorted(same, key=lambda each: (each.end_ns, each.key)):
+            if not call.is_stream_end:
                 waiting.append(call)
             elif waiting:
                 yield waiting.pop(), call

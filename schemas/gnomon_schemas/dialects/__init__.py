@@ -21,7 +21,10 @@ ORDER: Final = (
     "logfire",
     "pydantic_ai",
     "openlit",
+    "litellm",
     "langsmith",
+    "strands",
+    "sentry",
     "claude_code",
     "gemini_cli",
     "google_adk",
@@ -82,7 +85,7 @@ FIELDS: Final = (
 )
 """What a dialect can say; the columns of `spans` are computed from these."""
 
-EVENT_FIELDS: Final = ("input", "output")
+EVENT_FIELDS: Final = ("input", "output", "finish_reasons")
 """What a dialect can say in span events."""
 
 TRAITS: Final = (
@@ -112,6 +115,8 @@ class Dialect:
         own_fields: the same, looked up on spans of this dialect alone, and before `fields`
         operations: its words for what a span does, as Gnomon's kinds
         kind_attributes: attributes that tell a span's kind, where no operation does
+        own_kind_attributes: the same, of spans of this dialect alone
+        name_ends: ends of span names that tell a span's kind, whatever its operation
         events: of `EVENT_FIELDS`, where no attribute says it: an event's name, a space, and its attribute
         metadata_prefixes: attributes that begin so are metadata by the rest of their name
         first_token_events: span events of which the first tells when the first token came
@@ -128,6 +133,8 @@ class Dialect:
     own_fields: Mapping[str, tuple[str, ...]]
     operations: Mapping[str, str]
     kind_attributes: Mapping[str, str]
+    own_kind_attributes: Mapping[str, str]
+    name_ends: Mapping[str, str]
     events: Mapping[str, tuple[str, ...]]
     metadata_prefixes: tuple[str, ...]
     first_token_events: tuple[str, ...]
@@ -165,6 +172,8 @@ def _load(name: str) -> Dialect:
         own_fields={field: tuple(sources) for field, sources in raw.get("own_fields", {}).items()},
         operations=dict(raw.get("operations", {})),
         kind_attributes=dict(raw.get("kind_attributes", {})),
+        own_kind_attributes=dict(raw.get("own_kind_attributes", {})),
+        name_ends=dict(raw.get("name_ends", {})),
         events={field: tuple(sources) for field, sources in raw.get("events", {}).items()},
         metadata_prefixes=tuple(raw.get("metadata_prefixes", ())),
         first_token_events=tuple(raw.get("first_token_events", ())),
