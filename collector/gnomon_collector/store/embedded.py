@@ -21,7 +21,7 @@ from gnomon_collector.store.spool import Spool
 
 # The engine looks after each table by itself, some fifty of them. Where it finds nothing to do it looks again after
 # 0.1 s, a little later each time; an insert wakes it anyway, so that merges do not wait for this. The other is how
-# often it takes stock of memory. Together most of what an idle engine costs: docs/adr/0026.
+# often it takes stock of memory. Together most of what an idle engine costs: docs/adr/0019.
 ENGINE_OPTIONS: Mapping[str, int] = {
     "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": 10,
     "background_move_processing_pool_thread_sleep_seconds_if_nothing_to_do": 10,
