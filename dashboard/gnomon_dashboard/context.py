@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from gnomon_collector.errors import StoreError
@@ -14,6 +15,7 @@ from gnomon_collector.store.queries import filters
 from gnomon_collector.store.queries.filters import Scope, Window
 from gnomon_dashboard import rights, state
 from gnomon_dashboard.figures import Canvas
+from gnomon_dashboard.shared_answers import SharedAnswers
 from gnomon_dashboard.state import ViewState
 from gnomon_dashboard.theme import Scheme, palette
 
@@ -66,12 +68,14 @@ class Context:
     Attributes:
         endpoint: address that services send their telemetry to, shown where there is none yet.
         now: the clock, in UTC.
+        shared: answers that several viewers wait for.
     """
 
     store: Store
     projects: ProjectList
     endpoint: str
     now: Callable[[], datetime] = utc_now
+    shared: SharedAnswers = field(default_factory=SharedAnswers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,23 @@ class View:
     def canvas(self) -> Canvas:
         revision = state.to_query(self.state)
         return Canvas(palette(self.scheme), self.zone, self.window, revision)
+
+
+async def shared_answer(
+    context: Context, view: View, name: str, answer: Callable[[], tuple[Any, ...]]
+) -> tuple[Any, ...]:
+    """Return an answer, worked out in a thread, or what somebody with the same rights and view just got.
+
+    For panels that show telemetry alone: after a change made on a page, its next question must see it.
+
+    Args:
+        name: of the question.
+    """
+    who = rights.person()
+    may = (who.role, *sorted(who.project_roles.items()))
+    shown = (view.project, view.path, state.to_query(view.state), str(view.zone), view.scheme)
+    found: tuple[Any, ...] = await context.shared.get((name, shown, may), answer)
+    return found
 
 
 async def resolve(

@@ -310,7 +310,7 @@ def layout(_path: str, _view: ViewState) -> Any:
 
 def register(app: Dash, context: Context) -> None:
     """Add the page's callbacks."""
-    panel.register(app, context, PANELS)
+    panel.register(app, context, PANELS, is_telemetry=True)
 
 
 PAGE: Final = Entry("/cache", "Cache", "Monitor", "cache", layout, register, letter="h", panels=PANELS)

@@ -271,7 +271,7 @@ def layout(_path: str, _view: ViewState) -> Any:
 
 def register(app: Dash, context: Context) -> None:
     """Add the page's callbacks."""
-    panel.register(app, context, PANELS)
+    panel.register(app, context, PANELS, is_telemetry=True)
 
 
 def _rate(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from dash import Dash, Input, Output, ctx, html
@@ -12,7 +13,7 @@ from gnomon_collector.store.queries import filters, overview
 from gnomon_collector.store.queries.filters import Scope, Window
 from gnomon_dashboard import figures, ids, links
 from gnomon_dashboard.components import empty, outcomes, panels, tiles
-from gnomon_dashboard.context import Context, View, resolve
+from gnomon_dashboard.context import Context, View, resolve, shared_answer
 from gnomon_dashboard.markers import Timeline
 from gnomon_dashboard.pages import glance_panel, panel
 from gnomon_dashboard.pages.entry import Entry
@@ -123,7 +124,8 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_traffic(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
         view = await resolve(context, search, ctx.cookies, scheme)
-        return await asyncio.to_thread(traffic_panels, context.store, view, timeline)
+        answer = partial(traffic_panels, context.store, view, timeline)
+        return await shared_answer(context, view, ids.TRAFFIC_TILES, answer)
 
     @app.callback(
         Output(ids.LATENCY_TILES, "children"),
@@ -135,7 +137,8 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_latency(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
         view = await resolve(context, search, ctx.cookies, scheme)
-        return await asyncio.to_thread(latency_panels, context.store, view, timeline)
+        answer = partial(latency_panels, context.store, view, timeline)
+        return await shared_answer(context, view, ids.LATENCY_TILES, answer)
 
     @app.callback(
         Output(ids.TOKENS_BY_MODEL, "figure"),
@@ -146,7 +149,8 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_usage(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
         view = await resolve(context, search, ctx.cookies, scheme)
-        return await asyncio.to_thread(usage_panels, context.store, view, timeline)
+        answer = partial(usage_panels, context.store, view, timeline)
+        return await shared_answer(context, view, ids.TOKENS_BY_MODEL, answer)
 
     @app.callback(
         Output(ids.SUCCESS_DISTRIBUTION, "children"),
@@ -155,7 +159,8 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_outcomes(search: str, _ticks: int, _clicks: int, scheme: str) -> tuple[Any, ...]:
         view = await resolve(context, search, ctx.cookies, scheme)
-        return await asyncio.to_thread(outcome_panel, context.store, view)
+        answer = partial(outcome_panel, context.store, view)
+        return await shared_answer(context, view, ids.SUCCESS_DISTRIBUTION, answer)
 
 
 def _register_empty(app: Dash, context: Context) -> None:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 from dash import Dash, Input, Output, State, ctx, dcc, html
@@ -16,7 +17,7 @@ from gnomon_collector.errors import StoreError
 from gnomon_collector.store.engine import Store
 from gnomon_dashboard import figures, ids, links
 from gnomon_dashboard.components import panels
-from gnomon_dashboard.context import Context, View, resolve
+from gnomon_dashboard.context import Context, View, resolve, shared_answer
 from gnomon_dashboard.markers import Timeline
 
 
@@ -55,11 +56,15 @@ def grid(shown: Sequence[Panel]) -> Any:
     return html.Div([_card(one) for one in shown], className="panels")
 
 
-def register(app: Dash, context: Context, shown: Sequence[Panel]) -> None:
-    """Add the callbacks of panels; their charts over time share what happened meanwhile."""
+def register(app: Dash, context: Context, shown: Sequence[Panel], *, is_telemetry: bool = False) -> None:
+    """Add the callbacks of panels; their charts over time share what happened meanwhile.
+
+    Args:
+        is_telemetry: the panels show nothing that is changed on a page: viewers of the same share an answer.
+    """
     timeline = Timeline(context.store)
     for one in shown:
-        _register_answer(app, context, one, timeline)
+        _register_answer(app, context, one, timeline, is_telemetry)
         if one.kind == "chart" and one.has_time_axis:
             register_brush(app, context, one)
 
@@ -109,18 +114,23 @@ def zoomed(relayout: object, view: View) -> tuple[datetime, datetime] | None:
     return (start, end) if start < end else None
 
 
-def _register_answer(app: Dash, context: Context, panel: Panel, timeline: Timeline) -> None:
+def _register_answer(
+    app: Dash, context: Context, panel: Panel, timeline: Timeline, is_telemetry: bool
+) -> None:
     @app.callback(
         Output(panel.id, "figure" if panel.kind == "chart" else "children"),
         Output(ids.state_of(panel.id), "children"),
         Input(ids.asked(panel.id), "data"),
         prevent_initial_call=True,
     )
-    async def show(asked: dict[str, Any]) -> tuple[Any, Any]:
+    async def show(asked: dict[str, Any]) -> tuple[Any, ...]:
         view = await resolve(
             context, asked.get("search"), ctx.cookies, asked.get("scheme"), asked.get("path")
         )
-        return await asyncio.to_thread(with_events, context.store, view, panel, timeline)
+        answer = partial(with_events, context.store, view, panel, timeline)
+        if is_telemetry:
+            return await shared_answer(context, view, panel.id, answer)
+        return await asyncio.to_thread(answer)
 
 
 def register_brush(app: Dash, context: Context, panel: Panel) -> None:

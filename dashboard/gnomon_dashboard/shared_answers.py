@@ -1,0 +1,46 @@
+"""One answer for all who look at the same panel at the same time.
+
+A page on many screens asks the same questions over and over. Who asks while the same question is being
+answered, or was a moment ago, gets that answer. "The same" is the whole view and everything that decides what
+a person may see, so that nothing passes between projects, or between people with different rights.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+FRESH_S: Final = 1.0
+"""How long an answer is given again, from when it was asked for; one under way is shared however old."""
+
+
+@dataclass
+class SharedAnswers:
+    """Answers under way and just given. Of one event loop.
+
+    Attributes:
+        clock: in seconds.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    _asked: dict[Hashable, tuple[float, "asyncio.Task[Any]"]] = field(default_factory=dict)
+
+    async def get(self, key: Hashable, answer: Callable[[], Any]) -> Any:
+        """Return what `answer` returns, called in a thread, or what it did for who asked with the same key.
+
+        What it raises is raised to all who wait for it, and is not kept. Whoever leaves early stops nothing.
+        """
+        self._forget_old()
+        if key not in self._asked:
+            self._asked[key] = (self.clock(), asyncio.ensure_future(asyncio.to_thread(answer)))
+        return await asyncio.shield(self._asked[key][1])
+
+    def _forget_old(self) -> None:
+        now = self.clock()
+        self._asked = {
+            key: (asked, task)
+            for key, (asked, task) in self._asked.items()
+            if not task.done()
+            or (now - asked < FRESH_S and not task.cancelled() and task.exception() is None)
+        }
