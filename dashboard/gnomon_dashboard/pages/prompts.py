@@ -215,7 +215,7 @@ def _version_links(rows: Sequence[Version], old: Version, new: Version, view: Vi
 def ask_texts(store: Store, view: View) -> Pair | None:
     """Return the texts of the two versions."""
     name = value_of(view.path)
-    pair = chosen(prompts.versions(store, view.scope, view.window, name), view)
+    pair = chosen(prompts.versions_without_scores(store, view.scope, view.window, name), view)
     if pair is None:
         return None
     old, new = (one.version for one in pair)

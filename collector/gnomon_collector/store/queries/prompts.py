@@ -65,16 +65,20 @@ class Version:
 
 
 def versions(store: Store, scope: Scope, window: Window, name: str) -> list[Version]:
+    """Return the versions of a prompt that were used in a window with their scores, newest first."""
+    found = versions_without_scores(store, scope, window, name)
+    scores = version_scores(store, scope, window, name)
+    return [replace(one, scores=scores.get(one.version, ())) for one in found]
+
+
+def versions_without_scores(store: Store, scope: Scope, window: Window, name: str) -> list[Version]:
     """Return the versions of a prompt that were used in a window, newest first.
 
     Over more than a day and a half the figures come from the rollup per hour: when a version was first and last
     seen is to the hour then, and latencies are read from a histogram (`histogram.quantile_ms`).
     """
     found = _summed_versions(store, scope, window, name) if window.table == HOUR_TABLE else None
-    if found is None:
-        found = _versions_of_calls(store, scope, window, name)
-    scores = version_scores(store, scope, window, name)
-    return [replace(one, scores=scores.get(one.version, ())) for one in found]
+    return _versions_of_calls(store, scope, window, name) if found is None else found
 
 
 def _summed_versions(store: Store, scope: Scope, window: Window, name: str) -> list[Version] | None:
