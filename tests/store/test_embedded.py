@@ -47,6 +47,23 @@ def test_the_engine_starts_with_our_options(data_dir: Path) -> None:
     assert rows == [(str(ENGINE_OPTIONS["memory_worker_period_ms"]), True)]
 
 
+def test_what_only_arrow_and_data_frames_need_is_not_loaded(data_dir: Path) -> None:
+    code = """
+        import sys
+        from pathlib import Path
+        from gnomon_collector.store.engine import open_store
+        with open_store(sys.argv[1], data_dir=Path(sys.argv[2])) as store:
+            store.command("CREATE TABLE t (a Int64) ENGINE = MergeTree ORDER BY a")
+            store.insert_rows("t", ["a"], [(1,)])
+            assert store.query("SELECT a FROM t").rows == [(1,)]
+        loaded = {name.partition(".")[0] for name in sys.modules} & {"pandas", "pyarrow"}
+        import pyarrow
+        print(loaded, pyarrow.array([1]).to_pylist())
+    """
+    run = run_python(code, url_of(data_dir), str(data_dir))
+    assert run.stdout.strip() == "set() [1]", run.stderr
+
+
 def test_the_engine_wakes_seldom_while_nothing_happens(data_dir: Path) -> None:
     with open_store(url_of(data_dir), data_dir=data_dir) as store:
         for number in range(20):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
@@ -56,6 +58,7 @@ class EmbeddedEngine:
         self.directory = directory
         self.database = database
         self.place = f"The database in {directory}"
+        _load_chdb()
         self._lock = DataDirLock.acquire(home)
         try:
             self._spool = Spool(home / "tmp" / "inserts")
@@ -139,6 +142,17 @@ class EmbeddedEngine:
         """Give the data directory free."""
         self._spool.close()
         self._lock.release()
+
+
+def _load_chdb() -> None:
+    """Load chDB without pyarrow: only answers in Arrow need it, none is asked for, and it takes 38 MB."""
+    if "chdb" in sys.modules or "pyarrow" in sys.modules:
+        return
+    sys.modules["pyarrow"] = None  # type: ignore[assignment]  # Python's way to say that there is none
+    try:
+        importlib.import_module("chdb.state.sqlitelike")
+    finally:
+        del sys.modules["pyarrow"]
 
 
 def _make_directory(directory: Path) -> None:
