@@ -15,6 +15,8 @@ from tests.dashboard.conftest import SECRET, fill
 from tests.dashboard.page_words import as_json, is_word, texts, words_of_layouts
 from tests.dashboard.seed import PROJECT
 
+from gnomon_collector.quality.evaluators import built_in
+from gnomon_collector.store.drift_catalogue import BY_NAME, LABELS
 from gnomon_dashboard import state
 from gnomon_dashboard.app import create_dashboard
 from gnomon_dashboard.components.script_words import SCRIPT_WORDS
@@ -22,7 +24,8 @@ from gnomon_dashboard.context import View
 from gnomon_dashboard.pages.catalogue import PAGES
 from gnomon_dashboard.pages.panel import Panel, answered
 from gnomon_dashboard.rights import whole_server
-from gnomon_dashboard.translation import exchanged, gaps, language_of, translated, words
+from gnomon_dashboard.translation import exchanged, gaps, language_of, plural, translated, words
+from gnomon_schemas.metrics import METRICS
 
 if TYPE_CHECKING:
     from tests.conftest import SharedDatabase
@@ -99,7 +102,7 @@ def test_headings_and_figures_of_answers_are_translated(quiet: Store) -> None:
 def test_numbers_and_names_stand_in_the_translation() -> None:
     assert exchanged("2 critical", "ru") == "критичных: 2"
     assert exchanged("In the last 30 days it would have fired 3 times, 0.7 a week.", "ru") == (
-        "За последние 30 дней сработало бы 3 раз, 0.7 в неделю."
+        "За последние 30 дней сработало бы 3 раза, 0.7 в неделю."
     )
     assert exchanged("Output length: drift", "ru") == "Длина ответа: дрейф"
     assert exchanged("for 1 h 12 min", "ru") == "уже 1 h 12 min"
@@ -108,6 +111,77 @@ def test_numbers_and_names_stand_in_the_translation() -> None:
     assert exchanged("2 failed", "en") == "2 failed"
     for word, translation in RUSSIAN.items():
         assert gaps(word) == gaps(translation), word
+
+
+@pytest.mark.parametrize(
+    ("number", "form"),
+    [
+        ("1", 0),
+        ("21", 0),
+        ("11", 2),
+        ("3", 1),
+        ("12", 2),
+        ("25", 2),
+        ("0", 2),
+        ("1.5", 1),
+        ("1,002", 1),
+        ("2k", 2),
+    ],
+)
+def test_words_take_the_form_that_their_number_asks_for(number: str, form: int) -> None:
+    assert plural(number) == form
+
+
+def test_sentences_of_drift_and_alerts_are_translated_with_what_stands_in_them() -> None:
+    for text, said in {
+        "Output length: median 120 → 180 characters (+50 %), 95th percentile 300 → 402 characters (+34 %).": (
+            "Длина ответа: медиана 120 → 180 символов (+50 %), 95-й перцентиль 300 → 402 символа (+34 %)."
+        ),
+        "Not enough data: 24 of 100 calls in the current window.": "Мало данных: 24 из 100 вызовов в текущем окне.",
+        "Error rate 95.0 %, 1.2 % is normal": "Доля ошибок 95.0 %, норма 1.2 %",
+        "Mean score: thumbs": "Средняя оценка: thumbs",
+        "Fri 20 Nov, 12:00": "пт 20 ноя, 12:00",
+        "since Fri 20 Nov, 12:00": "с пт 20 ноя, 12:00",
+        "since I was young": "since I was young",
+        "meet me on 12 May": "meet me on 12 May",
+    }.items():
+        assert exchanged(text, "ru") == said
+        assert exchanged(text, "en") == text
+
+
+def test_all_metrics_features_and_evaluators_have_russian_words() -> None:
+    said = {text for one in METRICS for text in (one.title, one.help)}
+    said |= {text for one in BY_NAME.values() for text in (one.label, one.help)} | set(LABELS.values())
+    for one in built_in().values():
+        said |= {
+            one.title,
+            one.description,
+            *(label.meaning for label in (*one.labels, *one.document_labels)),
+        }
+    assert not {text for text in said if is_word(text) and exchanged(text, "ru") == text}
+
+
+def test_figures_have_their_names_and_categories_translated_but_not_what_services_sent() -> None:
+    figure = {
+        "data": [{"name": "limit", "y": ["Latency", "my latency"], "customdata": [["not enough data"]]}],
+        "layout": {"annotations": [{"text": "limit"}]},
+    }
+    shown = translated({"figure": figure}, "ru")["figure"]
+    assert shown["data"][0]["name"] == shown["layout"]["annotations"][0]["text"] == RUSSIAN["limit"]
+    assert shown["data"][0]["y"] == [RUSSIAN["Latency"], "my latency"]
+
+
+def test_answers_to_scripts_are_translated(store: Store) -> None:
+    app = create_dashboard(store, secret=SECRET, auth_required=False)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        cookie = {"cookie": "gnomon_language=ru", "origin": "http://127.0.0.1"}
+        body = {"project": "shop", "matchers": "service=shop", "length": "400d", "comment": ""}
+        refused = client.post("/api/alerts/silences", json=body, headers=cookie)
+        assert refused.status_code == 400 and is_russian(refused.json()["error"])
+
+
+def is_russian(text: str) -> bool:
+    return re.search("[а-я]", text) is not None
 
 
 def test_only_texts_of_components_are_exchanged() -> None:

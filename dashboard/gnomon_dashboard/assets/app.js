@@ -89,12 +89,12 @@
       return nothing();
     },
   };
-  // A word of ours in the language of the page (components/script_words.py); others as they are.
-  function word(text) {
-    for (const one of document.querySelectorAll("#script-words [data-word]")) {
-      if (one.dataset.word === text) return one.textContent;
-    }
-    return text;
+  // A word of ours in the language of the page (components/script_words.py), values put into its gaps; others as
+  // they are.
+  function word(text, ...values) {
+    const known = [...document.querySelectorAll("#script-words [data-word]")];
+    const found = known.find((one) => one.dataset.word === text)?.textContent ?? text;
+    return values.reduce((said, value) => said.replace("{}", () => String(value)), found);
   }
 
   // An element with a class and a text, which is never read as HTML.

@@ -95,7 +95,7 @@
       const limit = place.dataset.datasets === "query" ? [limitOf()] : [];
       place.replaceChildren(...limit, ...datasets.map((one) => entry(one, place, state)), form(place, state), state);
     } catch (error) {
-      place.replaceChildren(part("p", "muted", `Datasets cannot be read: ${error.message}`));
+      place.replaceChildren(part("p", "muted", word("Datasets cannot be read: {}", error.message)));
     }
   }
 

@@ -55,7 +55,7 @@
       const { count } = await post("/api/traces/count", { search: window.location.search, until: grid.until }, grid.aborter.signal);
       const what = window.gnomonPage.parameters().get("rows") === "calls" ? "call" : "trace";
       grid.count = count;
-      say(`${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`);
+      say(window.gnomonPage.word(`{} ${what}${count === 1 ? "" : "s"}`, count.toLocaleString("en")));
     } catch (error) {
       if (error.name !== "AbortError") say("");
     }

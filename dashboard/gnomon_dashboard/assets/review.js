@@ -1,7 +1,7 @@
 // The page Review: the next answer, its labels as buttons and keys. Texts of answers are set as text, never as HTML.
 (function () {
   "use strict";
-  const { call, part } = window.gnomonPage;
+  const { call, part, word } = window.gnomonPage;
   const clientside = (window.dash_clientside = window.dash_clientside || {});
   const state = { project: "", evaluator: "", item: null, last: null, passed: [], busy: false };
   const place = () => document.querySelector("#review");
@@ -18,8 +18,14 @@
       ...found.evaluators.map((one) => {
         const chip = part("button", `chip-button${one.evaluator === state.evaluator ? " active" : ""}`);
         chip.type = "button";
-        chip.append(part("span", "", one.title), part("span", "muted", ` ${one.yours} of ${one.judged}`));
-        chip.title = `${one.yours} labelled by ${found.author}, ${one.anyones} by anyone, of ${one.judged} judged`;
+        chip.append(part("span", "", one.title), part("span", "muted", ` ${word("{} of {}", one.yours, one.judged)}`));
+        chip.title = word(
+          "{} labelled by {}, {} by anyone, of {} judged",
+          one.yours,
+          found.author,
+          one.anyones,
+          one.judged,
+        );
         chip.setAttribute("aria-pressed", String(one.evaluator === state.evaluator));
         chip.addEventListener("click", () => choose(one.evaluator));
         return chip;
@@ -40,7 +46,7 @@
     const { item } = await call("POST", "/api/review/next", body);
     state.item = item;
     if (item) show(item);
-    else say("Nothing is left to label here. The judge brings more as answers come in.");
+    else say(word("Nothing is left to label here. The judge brings more as answers come in."));
   }
 
   function show(item) {
@@ -49,12 +55,12 @@
     const body = part("div", "review-parts");
     for (const one of item.parts) body.append(textPart(one));
     const comment = part("textarea", "review-comment");
-    comment.placeholder = "Comment (optional)";
-    comment.setAttribute("aria-label", "Comment");
+    comment.placeholder = word("Comment (optional)");
+    comment.setAttribute("aria-label", word("Comment"));
     comment.maxLength = 8000;
     const labels = part("div", "review-labels");
     item.labels.forEach((one, index) => labels.append(labelButton(one, String(index + 1))));
-    labels.append(labelButton({ label: "unsure", meaning: "I cannot tell" }, "u"));
+    labels.append(labelButton({ label: "unsure", meaning: word("I cannot tell") }, "u"));
     place()?.replaceChildren(head, body, labels, comment, part("p", "review-message muted", ""));
   }
 
@@ -86,7 +92,7 @@
       await Promise.all([showProgress(), next()]);
     } catch (error) {
       const message = document.querySelector(".review-message");
-      if (message) message.textContent = `Not saved: ${error.message}`;
+      if (message) message.textContent = word("Not saved: {}", error.message);
     } finally {
       state.busy = false;
     }
@@ -138,10 +144,10 @@
     try {
       const found = await showProgress();
       const known = found.evaluators.map((one) => one.evaluator);
-      if (!known.length) return say("Nothing is judged in this project yet, so there is nothing to compare a judge with.");
+      if (!known.length) return say(word("Nothing is judged in this project yet, so there is nothing to compare a judge with."));
       await choose(known.includes(state.evaluator) ? state.evaluator : known[0]);
     } catch (error) {
-      say(`The reviews cannot be read: ${error.message}`, "overlay-error");
+      say(word("The reviews cannot be read: {}", error.message), "overlay-error");
     }
   }
 

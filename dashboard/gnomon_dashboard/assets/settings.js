@@ -55,7 +55,7 @@
         max_bytes_per_minute: number("settings-max-bytes-per-minute"),
         mask_content: checked("settings-mask"),
       }),
-      () => `Save the settings of ${project()}? What is older than the days given is deleted within an hour.`,
+      () => ["Save the settings of {}? What is older than the days given is deleted within an hour.", project()],
     ],
     "settings-key-create": [
       "keys",
@@ -70,19 +70,19 @@
     "settings-key-revoke": [
       "keys/revoke",
       (id) => ({ key_id: id }),
-      (id) => `Revoke ${id}? What uses it is refused from now on.`,
+      (id) => ["Revoke {}? What uses it is refused from now on.", id],
     ],
     "settings-user-create": ["users", () => person("settings-user")],
     "settings-user-role": ["users/role", () => person("settings-role")],
     "settings-user-password": [
       "users/password",
       (name) => ({ username: name }),
-      (name) => `Make a new password for ${name}? The old one stops working.`,
+      (name) => ["Make a new password for {}? The old one stops working.", name],
     ],
     "settings-user-delete": [
       "users/delete",
       (name) => ({ username: name }),
-      (name) => `Remove ${name}? Open sessions end.`,
+      (name) => ["Remove {}? Open sessions end.", name],
     ],
   };
 
@@ -106,7 +106,7 @@
     const action = button && ACTIONS[button.dataset.action];
     if (!action) return;
     const [path, body, question] = action;
-    if (question && !window.confirm(question(button.dataset.value))) return;
+    if (question && !window.confirm(window.gnomonPage.word(...question(button.dataset.value)))) return;
     try {
       const answer = await window.gnomonPage.call("POST", `/api/settings/${path}`, body(button.dataset.value));
       say(answer.message, answer.secret, false);

@@ -48,7 +48,7 @@
       const { views } = await call("GET", `/api/views?project=${encodeURIComponent(project())}`);
       place.replaceChildren(...views.map((view) => entry(view, place)), form(place));
     } catch (error) {
-      place.replaceChildren(part("p", "muted", `Views cannot be read: ${error.message}`));
+      place.replaceChildren(part("p", "muted", word("Views cannot be read: {}", error.message)));
     }
   }
 

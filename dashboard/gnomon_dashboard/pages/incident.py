@@ -59,7 +59,7 @@ def draw_head(found: Incident | None, view: View) -> Any:
         "Normal": shown(found.normal, unit) if found.normal is not None else "",
         "Limit": shown(found.threshold, unit) if found.threshold is not None else "",
         "What": found.summary,
-        "Changed near then": "; ".join(evidence_of(found).get("changes", [])),
+        "Changed near then": [html.Div(one) for one in evidence_of(found).get("changes", [])],
         "Runbook": dcc.Link(found.runbook, href=found.runbook, target="_blank") if found.runbook else "",
         "Looked after by": found.acknowledged_by,
     }
