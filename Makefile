@@ -150,6 +150,10 @@ bench-dashboard-peers: $(STAMP) chromium ## The same views of the same spans in 
 bench-peers: $(STAMP) ## The same requests against Phoenix and MLflow, side by side
 	$(BIN)/python -m tests.bench.peers
 
+.PHONY: bench-dialects
+bench-dialects: $(STAMP) ## What ingest costs by dialect; OTHER=CHECKOUT runs another checkout's code in turns
+	$(BIN)/python -m tests.bench.dialects $(if $(OTHER),--other $(OTHER))
+
 .PHONY: bench-sdk
 bench-sdk: $(STAMP) ## What the SDK adds to an LLM call, beside six other SDKs
 	$(BIN)/python -m tests.bench.sdk

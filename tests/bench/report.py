@@ -20,6 +20,7 @@ REPORTS: Final = ROOT / "tests" / "bench" / "reports"
 DOCUMENT: Final = ROOT / "docs" / "benchmarks.md"
 ORDER: Final = (
     "ingest",
+    "dialects",
     "freshness",
     "queries",
     "dashboard",

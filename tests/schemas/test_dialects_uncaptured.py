@@ -115,6 +115,73 @@ SPANS: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
         },
         {"dialect": "openlit", "input_tokens": 18, "usage_source": "sdk_estimate"},
     ),
+    "Sentry, a call": (
+        "sentry.python",
+        {
+            "sentry.op": "gen_ai.chat",
+            "gen_ai.system": "openai",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.request.messages": '[{"role": "user", "content": "Paris?"}]',
+            "gen_ai.response.text": "Yes.",
+            "gen_ai.usage.input_tokens": 106,
+            "gen_ai.usage.input_tokens.cached": 64,
+            "gen_ai.usage.input_tokens.cache_write": 16,
+            "gen_ai.usage.output_tokens": 36,
+            "gen_ai.usage.output_tokens.reasoning": 21,
+        },
+        {
+            "dialect": "sentry",
+            "kind": "generation",
+            "input_tokens": 106,
+            "cache_read_tokens": 64,
+            "cache_write_tokens": 16,
+            "output_tokens": 36,
+            "reasoning_tokens": 21,
+            "input_text": "Paris?",
+            "output_text": "Yes.",
+        },
+    ),
+    "Sentry, an agent repeats its calls": (
+        "",
+        {"sentry.op": "gen_ai.invoke_agent", "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 106},
+        {"dialect": "sentry", "kind": "agent"},
+    ),
+    "Sentry, what is no call": ("", {"sentry.op": "db.query"}, {"dialect": "sentry", "kind": "other"}),
+    "OpenTelemetry to come, modalities and levels": (
+        "",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "moonshot_ai",
+            "gen_ai.request.model": "kimi-k2",
+            "gen_ai.request.reasoning.level": "high",
+            "gen_ai.usage.input_tokens": 106,
+            "gen_ai.usage.text.input_tokens": 100,
+            "gen_ai.usage.image.input_tokens": 6,
+            "gen_ai.usage.cache_write.input_tokens": 16,
+            "gen_ai.response.finish_reasons": ["stop"],
+        },
+        {"kind": "generation", "input_tokens": 106, "cache_write_tokens": 16, "finish_reason": "stop"},
+    ),
+    "OpenTelemetry to come, a search of memory": (
+        "",
+        {
+            "gen_ai.operation.name": "search_memory",
+            "gen_ai.retrieval.top_k": 3,
+            "gen_ai.memory.query.text": "Paris?",
+        },
+        {"kind": "retrieval", "input_text": "Paris?"},
+    ),
+    "Python's dict of usage": (
+        "litellm",
+        {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "metadata.usage_object": "{'prompt_tokens': 106, 'completion_tokens': 36, 'total_tokens': None,"
+            " 'prompt_tokens_details': {'cached_tokens': 64}}",
+            "gen_ai.cost.total_cost": 0.5,
+        },
+        {"dialect": "litellm", "input_tokens": 106, "cache_read_tokens": 64, "cost_reported_usd": 0.5},
+    ),
     "LangSmith's own word for the kind is right": (
         "langsmith",
         {

@@ -149,7 +149,7 @@ def _finish_reason(whole: Sequence[LogRecord], outputs: Sequence[Message]) -> st
 
 def _text_of_last(messages: Sequence[Message], roles: set[str]) -> str:
     """Return the readable text of the last message of a role, tool calls as name(arguments)."""
-    spoken = [message for message in messages if message.get("role") in roles]
+    spoken = [message for message in messages if message.get("role") in roles and not _is_result(message)]
     if not spoken:
         return ""
     parts = spoken[-1].get("parts")
@@ -157,6 +157,16 @@ def _text_of_last(messages: Sequence[Message], roles: set[str]) -> str:
         return _plain_text(spoken[-1].get("content"))
     texts = [_text_of_part(part) for part in parts if isinstance(part, dict)]
     return "\n".join(text for text in texts if text)
+
+
+def _is_result(message: Message) -> bool:
+    """Whether a message gives a tool's result back, which some do in the user's name."""
+    parts = message.get("parts")
+    return (
+        bool(parts)
+        and isinstance(parts, list)
+        and all(isinstance(part, dict) and part.get("type") == "tool_call_response" for part in parts)
+    )
 
 
 def _text_of_part(part: Mapping[str, Any]) -> str:
