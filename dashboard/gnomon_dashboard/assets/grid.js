@@ -4,6 +4,7 @@
   "use strict";
   const clientside = (window.dash_clientside = window.dash_clientside || {});
   const nothing = () => window.dash_clientside.no_update;
+  const { word } = window.gnomonPage;
   const GRID = "traces-grid";
   const DATA = ["project", "range", "from", "to", "service", "env", "model", "rows", "q", "sort", "filter"];
 
@@ -55,7 +56,7 @@
       const { count } = await post("/api/traces/count", { search: window.location.search, until: grid.until }, grid.aborter.signal);
       const what = window.gnomonPage.parameters().get("rows") === "calls" ? "call" : "trace";
       grid.count = count;
-      say(window.gnomonPage.word(`{} ${what}${count === 1 ? "" : "s"}`, count.toLocaleString("en")));
+      say(word(`{} ${what}${count === 1 ? "" : "s"}`, count.toLocaleString("en")));
     } catch (error) {
       if (error.name !== "AbortError") say("");
     }
@@ -78,15 +79,15 @@
           request.successCallback(answer.rows, answer.last ?? -1);
           if (request.startRow === 0) {
             if (answer.rows.length) grid.api.hideOverlay();
-            else overlay(grid.api, "No rows in this time range with these filters");
+            else overlay(grid.api, word("No rows in this time range with these filters"));
             showCount(grid);
           }
         } catch (error) {
           // the grid waits for every answer before it asks again, also for those nobody wants any more
           request.failCallback();
           if (aborter.signal.aborted || grid.api.isDestroyed()) return;
-          say(error.status === 400 ? error.message : `Query failed: ${error.message}`, true);
-          if (request.startRow === 0) overlay(grid.api, error.status === 400 ? "This query cannot be read: see above." : "The query failed. Narrow the time range, or try again.");
+          say(error.status === 400 ? error.message : word("Query failed: {}", error.message), true);
+          if (request.startRow === 0) overlay(grid.api, error.status === 400 ? word("This query cannot be read: see above.") : word("The query failed. Narrow the time range, or try again."));
         }
       },
     };
@@ -153,15 +154,15 @@
       if (done) break;
       chunks.push(value);
       for (const byte of value) if (byte === 10) rows += 1;
-      const all = mounted?.count ? ` of ${mounted.count.toLocaleString("en")}` : "";
-      say(`Downloading: ${Math.max(0, rows).toLocaleString("en")}${all} rows`);
+      const all = mounted?.count ? ` / ${mounted.count.toLocaleString("en")}` : "";
+      say(word("Downloading: {} rows", `${Math.max(0, rows).toLocaleString("en")}${all}`));
     }
     const file = document.createElement("a");
     file.href = URL.createObjectURL(new Blob(chunks));
     file.download = name;
     file.click();
     setTimeout(() => URL.revokeObjectURL(file.href), 60000);
-    say(`${Math.max(0, rows).toLocaleString("en")} rows downloaded`);
+    say(word("{} rows downloaded", Math.max(0, rows).toLocaleString("en")));
   }
 
   // --- live tail ---
@@ -189,7 +190,7 @@
     if (entry?.dataset.action === "tail") toggleTail(entry);
     if (entry?.dataset.action === "export" && (mounted?.count ?? 0) <= MOST_IN_MEMORY && window.ReadableStream) {
       event.preventDefault();
-      save(entry, entry.dataset.value).catch((error) => say(`The download failed: ${error.message}`, true));
+      save(entry, entry.dataset.value).catch((error) => say(word("The download failed: {}", error.message), true));
     }
   });
 
