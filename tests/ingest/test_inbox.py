@@ -233,6 +233,19 @@ def test_forgetting_touches_the_minutes_newest_first(inbox: Inbox) -> None:
     assert inbox.touched_minutes(10).minutes == touched.minutes[2:]
 
 
+def test_who_waits_for_touched_minutes_is_told_once(inbox: Inbox) -> None:
+    assert inbox.wait_for_touched(0)  # by the process before, perhaps
+    assert not inbox.wait_for_touched(0)
+    put(inbox, received(minutes=(1,)))
+    assert not inbox.wait_for_touched(0)
+    inbox.forget(inbox.oldest(0, 10**9))
+    assert inbox.touched_minutes(10).minutes  # anybody may look
+    assert inbox.wait_for_touched(0)
+    assert not inbox.wait_for_touched(0)
+    inbox.wake_touched()
+    assert inbox.wait_for_touched(0)
+
+
 def test_a_minute_touched_again_stays_touched(inbox: Inbox) -> None:
     put(inbox, received(minutes=(1, 2)))
     inbox.forget(inbox.oldest(0, 10**9))

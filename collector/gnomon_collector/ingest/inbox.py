@@ -265,12 +265,14 @@ class Inbox:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def wait_for_touched(self, timeout_s: float) -> bool:
-        """Wait until `touched_minutes` may have something new; False after the time-out."""
-        return self._touched.wait(timeout_s)
+        """Wait until minutes were touched since this returned True last; False after the time-out."""
+        if not self._touched.wait(timeout_s):
+            return False
+        self._touched.clear()
+        return True
 
     def touched_minutes(self, limit: int) -> TouchedMinutes:
         """Return minutes whose rollups are out of date, newest first, at most `limit`."""
-        self._touched.clear()
         with closing(self._connect()) as connection:
             rows = connection.execute(
                 "SELECT project, minute, touch FROM touched_minutes ORDER BY minute DESC LIMIT ?", (limit,)
@@ -281,7 +283,7 @@ class Inbox:
         )
 
     def wake_touched(self) -> None:
-        """Have `wait_for_touched` return at once: what `touched_minutes` handed out is not all dealt with."""
+        """Have `wait_for_touched` return at once: not all touched minutes were dealt with."""
         self._touched.set()
 
     def forget_touched(self, touched: TouchedMinutes) -> None:
