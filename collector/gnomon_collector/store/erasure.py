@@ -7,6 +7,7 @@ ids (`erased_traces`): the ingest leaves out what comes of them later.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,7 +92,8 @@ def erase(
     Raises:
         StoreError: something is left; run it again.
     """
-    subject = {"project": project, "value": value, "id": erasure_id}
+    digest = hashlib.sha256(value.encode()).hexdigest()
+    subject = {"project": project, "value": value, "digest": digest, "id": erasure_id}
     if kind != "project":
         keep_traces = _KEEP_TRACES + _SPANS_OF[kind]
         store.command(keep_traces, _used(keep_traces, subject))
@@ -138,7 +140,10 @@ def _condition(kind: Kind, columns: Sequence[str]) -> str:
         "trace_id IN (SELECT trace_id FROM erased_traces"
         " WHERE project = {project:String} AND erasure_id = {id:String})"
     )
-    own = [f"{column} = {{value:String}}" for column in _OWN_COLUMNS[kind] if column in columns]
+    # By digest: the database keeps the text of a deletion in a file.
+    own = [
+        f"SHA256({column}) = unhex({{digest:String}})" for column in _OWN_COLUMNS[kind] if column in columns
+    ]
     return " OR ".join([*([of_trace] if "trace_id" in columns else []), *own])
 
 
