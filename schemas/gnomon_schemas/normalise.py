@@ -289,6 +289,7 @@ def _readings(dialects: Sequence[Dialect]) -> str:
     if(f_response_model != '', f_response_model, response.model) AS said_response_model,
     {bodies.RESPONSE_ID} AS said_response_id,
     request.query AS said_query,
+    arrayReverse(otlp_events) AS late_events,
     {event_text(dialects, "input")} AS event_input,
     {event_text(dialects, "output")} AS event_output,
     {event_text(dialects, "finish_reasons")} AS event_finish_reason"""
@@ -313,7 +314,7 @@ _CONSUMED: Final = ", ".join(
         *("input_messages", "output_messages", "exception", "operation_kind", "said_provider", "error_class"),
         *("http_status", "first_finish_reason", "said_stream", "first_token_ns", "user_message"),
         *("assistant_message", "flat_user_message", "flat_assistant_message", "response_text", "said_query"),
-        *("event_input", "event_output", "event_finish_reason"),
+        *("late_events", "event_input", "event_output", "event_finish_reason"),
         *(f"seen_{kind}_tokens" for kind in ("input", "output", "cache_read", "cache_write")),
     )
 )
@@ -321,7 +322,7 @@ _CONSUMED: Final = ", ".join(
 
 def _or_itself(text: str) -> str:
     """SQL for the readable text in a list of parts, or the list where it has none."""
-    return f"if({bodies.readable(text)} = '', {text}, {bodies.readable(text)})"
+    return f"coalesce(nullIf({bodies.readable(text)}, ''), {text})"
 
 
 _ALWAYS_SAYS_TTFT: Final = one_of("dialect", with_trait("always_says_ttft"))

@@ -146,11 +146,13 @@ def kind_by_name(dialects: Sequence[Dialect], otherwise: str) -> str:
 
 
 def event_text(dialects: Sequence[Dialect], field: str) -> str:
-    """Return SQL for what span events say of a field of `EVENT_FIELDS`: the last of a name, else empty."""
+    """Return SQL for what span events say of a field of `EVENT_FIELDS`: the last of a name, else empty.
+
+    It reads `late_events`, the events with the last one first.
+    """
     sources = [source.split(" ", 1) for dialect in dialects for source in dialect.events.get(field, ())]
     texts = [
-        f"otlp_events.3[arrayLastIndex(n -> n = {quoted(event)}, otlp_events.2)][{quoted(attribute)}]"
+        f"nullIf(late_events.3[indexOf(late_events.2, {quoted(event)})][{quoted(attribute)}], '')"
         for event, attribute in sources
     ]
-    # most spans have no events
-    return f"if(empty(otlp_events), '', arrayFirst(t -> t != '', [{', '.join(texts)}]))"
+    return f"coalesce({', '.join(texts)}, '')"

@@ -1,4 +1,4 @@
-SELECT * EXCEPT (f_kind, f_provider, f_request_model, f_error_type, f_error_code, f_stream, f_ttft_s, f_ttft_ms, f_first_token_at, f_duration_s, f_finish_reasons, f_input_tokens, f_output_tokens, f_cache_read_tokens, f_cache_write_tokens, f_reasoning_tokens, f_request, f_response, f_input_messages, f_output_messages, f_input, f_output, input_messages, output_messages, exception, operation_kind, said_provider, error_class, http_status, first_finish_reason, said_stream, first_token_ns, user_message, assistant_message, flat_user_message, flat_assistant_message, response_text, said_query, event_input, event_output, event_finish_reason, seen_input_tokens, seen_output_tokens, seen_cache_read_tokens, seen_cache_write_tokens),
+SELECT * EXCEPT (f_kind, f_provider, f_request_model, f_error_type, f_error_code, f_stream, f_ttft_s, f_ttft_ms, f_first_token_at, f_duration_s, f_finish_reasons, f_input_tokens, f_output_tokens, f_cache_read_tokens, f_cache_write_tokens, f_reasoning_tokens, f_request, f_response, f_input_messages, f_output_messages, f_input, f_output, input_messages, output_messages, exception, operation_kind, said_provider, error_class, http_status, first_finish_reason, said_stream, first_token_ns, user_message, assistant_message, flat_user_message, flat_assistant_message, response_text, said_query, late_events, event_input, event_output, event_finish_reason, seen_input_tokens, seen_output_tokens, seen_cache_read_tokens, seen_cache_write_tokens),
     -- a span without length that says how long its call took stands at the call's end
     if(duration_is_senseless OR end_ns > start_ns OR f_duration_s = '', toUInt64(0),
         toUInt64(ifNull(least(greatest(toFloat64OrNull(f_duration_s), 0), 604800), 0) * 1e9)) AS said_duration_ns,
@@ -33,13 +33,13 @@ SELECT * EXCEPT (f_kind, f_provider, f_request_model, f_error_type, f_error_code
         AS stream,
     multiIf(flat_user_message != '', flat_user_message, user_message != '', if(startsWith(user_message, '[{'), arrayStringConcat(arrayFilter(x -> x != '', JSONExtract(user_message, 'Array(Tuple(text String))').text), '\n'), user_message),
         f_input != '', f_input, said_query != '', said_query, f_retrieval_query != '', f_retrieval_query,
-        input_messages != '', input_messages, f_request != '', f_request, if(if(startsWith(event_input, '[{'), arrayStringConcat(arrayFilter(x -> x != '', JSONExtract(event_input, 'Array(Tuple(text String))').text), '\n'), event_input) = '', event_input, if(startsWith(event_input, '[{'), arrayStringConcat(arrayFilter(x -> x != '', JSONExtract(event_input, 'Array(Tuple(text String))').text), '\n'), event_input)))
+        input_messages != '', input_messages, f_request != '', f_request, coalesce(nullIf(if(startsWith(event_input, '[{'), arrayStringConcat(arrayFilter(x -> x != '', JSONExtract(event_input, 'Array(Tuple(text String))').text), '\n'), event_input), ''), event_input))
         AS whole_input,
     multiIf(flat_assistant_message != '', flat_assistant_message,
         assistant_message != '', if(startsWith(assistant_message, '[{'), arrayStringConcat(arrayFilter(x -> x != '', JSONExtract(assistant_message, 'Array(Tuple(text String))').text), '\n'), assistant_message), response_text != '', response_text,
         f_output != '', f_output, f_output_messages != '',
         if(arrayAll(m -> m.role != '' AND m.content = '' AND arrayAll(p -> p.type = 'text' AND p.content = '', m.parts), JSONExtract(f_output_messages, 'Array(Tuple(role String, content String, parts Array(Tuple(type String, content String))))')), '', f_output_messages), f_response NOT IN ('', 'null'), f_response,
-        if(if(startsWith(event_output, '[{'), arrayStringConcat(arrayFilter(x -> x != '', JSONExtract(event_output, 'Array(Tuple(text String))').text), '\n'), event_output) = '', event_output, if(startsWith(event_output, '[{'), arrayStringConcat(arrayFilter(x -> x != '', JSONExtract(event_output, 'Array(Tuple(text String))').text), '\n'), event_output))) AS whole_output
+        coalesce(nullIf(if(startsWith(event_output, '[{'), arrayStringConcat(arrayFilter(x -> x != '', JSONExtract(event_output, 'Array(Tuple(text String))').text), '\n'), event_output), ''), event_output)) AS whole_output
 FROM (
 SELECT * EXCEPT (request, response, usages, f_usage),
     otlp_events.3[indexOf(otlp_events.2, 'exception')] AS exception,
@@ -74,8 +74,9 @@ SELECT * EXCEPT (request, response, usages, f_usage),
     if(f_response_model != '', f_response_model, response.model) AS said_response_model,
     multiIf(f_response_id != '', f_response_id, response.id NOT IN ('', '__fake_id__'), response.id, response.generations[1][1].message.kwargs.response_metadata.id) AS said_response_id,
     request.query AS said_query,
-    if(empty(otlp_events), '', arrayFirst(t -> t != '', [otlp_events.3[arrayLastIndex(n -> n = 'gen_ai.user.message', otlp_events.2)]['content'], otlp_events.3[arrayLastIndex(n -> n = 'gen_ai.tool.message', otlp_events.2)]['content'], otlp_events.3[arrayLastIndex(n -> n = 'gen_ai.content.prompt', otlp_events.2)]['gen_ai.prompt']])) AS event_input,
-    if(empty(otlp_events), '', arrayFirst(t -> t != '', [otlp_events.3[arrayLastIndex(n -> n = 'gen_ai.choice', otlp_events.2)]['message'], otlp_events.3[arrayLastIndex(n -> n = 'tool.output', otlp_events.2)]['output'], otlp_events.3[arrayLastIndex(n -> n = 'tool.output', otlp_events.2)]['content'], otlp_events.3[arrayLastIndex(n -> n = 'tool.output', otlp_events.2)]['diff'], otlp_events.3[arrayLastIndex(n -> n = 'gen_ai.content.completion', otlp_events.2)]['gen_ai.completion']])) AS event_output,
-    if(empty(otlp_events), '', arrayFirst(t -> t != '', [otlp_events.3[arrayLastIndex(n -> n = 'gen_ai.choice', otlp_events.2)]['finish_reason']])) AS event_finish_reason
+    arrayReverse(otlp_events) AS late_events,
+    coalesce(nullIf(late_events.3[indexOf(late_events.2, 'gen_ai.user.message')]['content'], ''), nullIf(late_events.3[indexOf(late_events.2, 'gen_ai.tool.message')]['content'], ''), nullIf(late_events.3[indexOf(late_events.2, 'gen_ai.content.prompt')]['gen_ai.prompt'], ''), '') AS event_input,
+    coalesce(nullIf(late_events.3[indexOf(late_events.2, 'gen_ai.choice')]['message'], ''), nullIf(late_events.3[indexOf(late_events.2, 'tool.output')]['output'], ''), nullIf(late_events.3[indexOf(late_events.2, 'tool.output')]['content'], ''), nullIf(late_events.3[indexOf(late_events.2, 'tool.output')]['diff'], ''), nullIf(late_events.3[indexOf(late_events.2, 'gen_ai.content.completion')]['gen_ai.completion'], ''), '') AS event_output,
+    coalesce(nullIf(late_events.3[indexOf(late_events.2, 'gen_ai.choice')]['finish_reason'], ''), '') AS event_finish_reason
 FROM otlp_bodies
 )
