@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import signal
 import struct
 import subprocess
 import time
@@ -102,6 +103,7 @@ def _cut(
         unanswered = load.stop()
         server.wait_until_written()
     time.sleep(chance.uniform(0, 3))
+    _freeze(server.pid)
     disk.cut_power()
     server.kill()
     unanswered = unanswered or load.stop()
@@ -109,6 +111,24 @@ def _cut(
     disk.mount()
     server.start()
     return unanswered
+
+
+def _freeze(pid: int) -> None:
+    """Stop a process between two system calls.
+
+    A power cut ends process and disk at once. Here the disk goes first, and an fsync that is under way then may
+    return success for what was never written.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 30
+    while any(_state(thread) != "T" for thread in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < deadline, "a thread does not stop"
+        time.sleep(0.001)
+
+
+def _state(thread: Path) -> str:
+    """State of a thread, see proc(5)."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _send_again(
