@@ -58,11 +58,11 @@ class EmbeddedEngine:
         self.directory = directory
         self.database = database
         self.place = f"The database in {directory}"
-        _load_chdb()
         self._lock = DataDirLock.acquire(home)
         try:
             self._spool = Spool(home / "tmp" / "inserts")
             _make_directory(directory)
+            _load_chdb()
         except BaseException:
             self._lock.release()
             raise
