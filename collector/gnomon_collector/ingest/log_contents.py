@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gnomon_collector.store.logs import CONTENT_EVENTS, LogRecord, SpanContent
-from gnomon_schemas.normalise import FINISH_REASONS, MAX_TEXT_CHARS
+from gnomon_schemas.normalise import MAX_TEXT_CHARS
+from gnomon_schemas.vocabulary import FINISH_REASONS
 
 _DETAILS: Final = "gen_ai.client.inference.operation.details"
 _CHOICE: Final = "gen_ai.choice"
