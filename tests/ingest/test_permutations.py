@@ -42,7 +42,7 @@ def results(pipeline: Pipeline) -> Results:
             table: pipeline.rows(
                 f"SELECT * EXCEPT (version) REPLACE (round(c.cost_usd, 12) AS cost_usd,"
                 f" round(c.duration_ms, 6) AS duration_ms, round(c.ttft_ms, 6) AS ttft_ms,"
-                f" round(c.cost_usd_squares, 15) AS cost_usd_squares,"
+                f" round(c.cost_usd_squares, 12) AS cost_usd_squares,"
                 f" round(c.duration_ms_squares, 3) AS duration_ms_squares)"
                 f" FROM {table} AS c FINAL WHERE c.calls > 0 ORDER BY ALL"
             )
