@@ -132,8 +132,8 @@ class Settings(BaseSettings):
         800,
         ge=100,
         le=100_000,
-        description="Most tokens of a verdict; a model that thinks before it answers needs some thousands. This"
-        " much is reserved of the budget for each call under way.",
+        description="Most tokens of a verdict; a model that thinks before it answers needs some thousands."
+        " This much is reserved of the budget for each call under way.",
     )
     judge_input_usd_per_million: float | None = Field(
         None,

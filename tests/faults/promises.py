@@ -27,7 +27,9 @@ FAULTS = (
         "cut off at any step of a flush and started again",
         ("tests/ingest/test_flusher.py::test_cut_off_at_any_step_and_started_again",),
     ),
-    Promise(2, "the power is cut: an ext4 shut down without its journal", ("tests/faults/test_power_cut.py",)),
+    Promise(
+        2, "the power is cut: an ext4 shut down without its journal", ("tests/faults/test_power_cut.py",)
+    ),
     Promise(
         3,
         "fsync or write fails (EIO, ENOSPC by strace): no ack, recovers, nothing lost",
