@@ -319,7 +319,7 @@ def test_a_failed_query_says_so_and_is_tried_again(page: Page, logged_in: str, s
     shop.command("RENAME TABLE calls_per_minute TO calls_per_minute_away")
     try:
         page.goto(f"{logged_in}/?range=1h&refresh=0")
-        page.get_by_text("The query failed").first.wait_for()
+        page.get_by_text("The query failed").locator("visible=true").first.wait_for()
     finally:
         shop.command("RENAME TABLE calls_per_minute_away TO calls_per_minute")
     page.get_by_role("button", name="Try again").first.click()
