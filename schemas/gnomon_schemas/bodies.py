@@ -94,7 +94,9 @@ _OUTPUT_MESSAGES: Final = (
     " startsWith(f_response, '{') AND JSONHas(f_response, 'role'), concat('[', f_response, ']'),"
     # Gemini's: one candidate
     " startsWith(f_response, '{') AND JSONHas(f_response, 'content', 'parts'),"
-    " concat('[', JSONExtractRaw(f_response, 'content'), ']'), '')"
+    " concat('[', JSONExtractRaw(f_response, 'content'), ']'),"
+    # Logfire's version 1: question and answer are one list
+    " dialect = 'logfire' AND position(f_input_messages, 'gen_ai.choice') > 0, f_input_messages, '')"
 )
 # OpenAI's agents under OpenInference: a list of the one response of a stream
 _ONE_RESPONSE: Final = (
@@ -167,9 +169,10 @@ RESPONSE_TEXT: Final = (
 )
 SAYS_NOTHING: Final = (
     "arrayAll(m -> m.role != '' AND m.content = ''"
-    " AND arrayAll(p -> p.type = 'text' AND p.content = '', m.parts),"
-    " JSONExtract(f_output_messages,"
-    " 'Array(Tuple(role String, content String, parts Array(Tuple(type String, content String))))'))"
+    " AND arrayAll(p -> p.type = 'text' AND p.content = '', m.parts)"
+    " AND arrayAll(t -> t IN ('', '[]', 'null'), [m.tool_calls, m.audio, m.refusal]),"
+    " JSONExtract(f_output_messages, 'Array(Tuple(role String, content String, tool_calls String,"
+    " audio String, refusal String, parts Array(Tuple(type String, content String))))'))"
 )
 _USERS: Final = ("user", "human")
 _ASSISTANTS: Final = ("assistant", "ai", "model", "unknown")
@@ -184,6 +187,8 @@ def last_message(text: str, *, of_user: bool) -> str:
         " result String, text String)),"
         # LangChain's, serialised
         " kwargs Tuple(type String, content String),"
+        # Logfire's events
+        " message Tuple(role String, content String),"
         " tool_calls Array(Tuple(function Tuple(name String, arguments String)))))"
     )
     part = (
@@ -201,9 +206,11 @@ def last_message(text: str, *, of_user: bool) -> str:
     )
     return (
         f"arrayMap(m -> multiIf(notEmpty(m.parts), {parts}, m.content != '', m.content,"
-        " m.kwargs.content != '', m.kwargs.content, arrayStringConcat(arrayMap("
+        " m.kwargs.content != '', m.kwargs.content, m.message.content != '', m.message.content,"
+        " arrayStringConcat(arrayMap("
         "c -> concat(c.function.name, '(', c.function.arguments, ')'), m.tool_calls), '\\n')),"
-        f" [arrayLast(m -> if(m.role = '', m.kwargs.type, m.role) IN ({roles}){is_said},"
+        f" [arrayLast(m -> coalesce(nullIf(m.role, ''), nullIf(m.message.role, ''), m.kwargs.type)"
+        f" IN ({roles}){is_said},"
         f" JSONExtract({text}, '{shape}'))])[1]"
     )
 
