@@ -182,7 +182,7 @@ def numbers(reports: Sequence[Report]) -> str:
 
 
 def _command(report: Report) -> str:
-    return f"`make bench-{report.name}`"
+    return f"`make bench-{report.name.replace('_', '-')}`"
 
 
 def with_block(document: str, name: str, text: str) -> str:
