@@ -1,7 +1,7 @@
 """What a view looks at: the scope (who and what) and the window (when), and their SQL conditions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -53,6 +53,11 @@ class Window:
         """The window of equal length that ends where this one starts, widened to whole rows of the rollup."""
         start = floor_time(self.start - (self.end - self.start), self.grain_s)
         return Window(start, self.start, self.step_s)
+
+    @property
+    def latest_parts(self) -> "tuple[Window, ...]":
+        """Its latest sixty-fourth, its latest eighth, and all of it: what is latest is mostly found in the first."""
+        return tuple(replace(self, start=self.end - (self.end - self.start) / part) for part in (64, 8, 1))
 
     def buckets(self) -> list[datetime]:
         """Start of each bucket that overlaps the window, as `toStartOfInterval` in UTC cuts them."""

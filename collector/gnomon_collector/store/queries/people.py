@@ -37,7 +37,6 @@ _FIGURES: Final[tuple[Order, ...]] = (
 _PERSON: Final[dict[Kind, str]] = COLUMNS | {"company": "company"}
 _LONGEST_TEXT: Final = 6000
 _MOST_TURNS: Final = 100
-_PARTS: Final = (64, 8, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +263,7 @@ def _requests(
     The latest part of the window is looked at first, so that who asks much is found soon.
     """
     found: list[tuple[str, datetime, datetime]] = []
-    length = window.end - window.start
-    for divisor in _PARTS if newest_first else (1,):
-        part = replace(window, start=window.end - length / divisor)
+    for part in window.latest_parts if newest_first else (window,):
         where, parameters = _spans(scope, part)
         rows = store.query(
             f"""

@@ -14,7 +14,6 @@ LONGEST_SPLIT: Final = timedelta(hours=24)
 """The time split reads every span: at most those of the last 24 hours of a window."""
 
 _EXAMPLES: Final = 8
-_PARTS: Final = (64, 8, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +166,12 @@ def examples(
 ) -> list[Example]:
     """Return the slowest calls that ended well, or the latest failed ones."""
     which_sql, order, parts = {
-        "slowest": ("status != 'error'", "duration_ns DESC", (1,)),
-        # the latest are mostly found in the latest part of the window
-        "failing": ("status = 'error'", "start_time DESC", _PARTS),
+        "slowest": ("status != 'error'", "duration_ns DESC", (window,)),
+        "failing": ("status = 'error'", "start_time DESC", window.latest_parts),
     }[which]
     rows: list[tuple[object, ...]] = []
-    for divisor in parts:
-        where, parameters = _calls(
-            scope, replace(window, start=window.end - (window.end - window.start) / divisor)
-        )
+    for part in parts:
+        where, parameters = _calls(scope, part)
         rows = store.query(
             f"""
             SELECT trace_id, span_id, start_time, name, {MODEL}, status, error_type, substringUTF8(status_message, 1, 300),
