@@ -112,7 +112,7 @@ conformance: $(STAMP) ## Post what real SDKs sent, by every transport, and hold 
 	$(BIN)/python -m tests.captures.report
 
 .PHONY: bench
-bench: bench-ingest bench-freshness bench-queries ## Run every benchmark but the comparison with peers
+bench: bench-ingest bench-freshness bench-dashboard ## Run every benchmark but the comparison with peers
 
 .PHONY: bench-ingest
 bench-ingest: $(STAMP) ## Ingest: acknowledged and queryable spans/s, RSS, CPU per span, by stage
@@ -121,10 +121,6 @@ bench-ingest: $(STAMP) ## Ingest: acknowledged and queryable spans/s, RSS, CPU p
 .PHONY: bench-freshness
 bench-freshness: $(STAMP) ## Time from ack to queryable at 1,000 spans/s, and the cost of idling
 	$(BIN)/python -m tests.bench.freshness
-
-.PHONY: bench-queries
-bench-queries: $(STAMP) ## Overview panels at 10 M spans, p95 per panel
-	$(BIN)/python -m tests.bench.queries
 
 .PHONY: bench-dashboard
 bench-dashboard: $(STAMP) chromium ## Every panel at 10 M spans, pages in Chromium, 30 viewers beside an ingest

@@ -13,12 +13,12 @@ from typing import Final
 
 from tests.bench.dashboard_browser import PageLoad, load_pages, refresh_requests
 from tests.bench.dashboard_panels import page_paths, panel_cases, trace_cases
+from tests.bench.dashboard_questions import CaseTime, time_case
 from tests.bench.dashboard_viewers import Beside, ingest_beside
-from tests.bench.generated import PROJECT
+from tests.bench.generated import PROJECT, Generated, generated, sizes, wait_for_merges
 from tests.bench.gnomon_server import GnomonServer, gnomon_server
 from tests.bench.machine import this_machine
 from tests.bench.quantiles import quantile
-from tests.bench.queries import RANGES, CaseTime, generated, sizes, sizes_table, time_case, wait_for_merges
 from tests.bench.report import REPORTS, Cell, Goal, Report, Table, run_and_save
 from tests.bench.usage import MIB, UsageWatch, usage
 
@@ -26,6 +26,7 @@ from gnomon_collector.store.engine import Store, open_store
 from gnomon_collector.store.migrations import migrate
 from gnomon_dashboard.state import PRESETS
 
+RANGES: Final = ("1h", "24h", "7d", "30d")
 GOAL_PANEL_MS: Final = 300
 GOAL_PANEL_MS_BIG: Final = 500
 BIG_ROWS: Final = 100_000_000
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace, home: Path) -> Report:
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     with UsageWatch(os.getpid()) as watch, open_store(f"chdb://{home / 'chdb'}", data_dir=home) as store:
         migrate(store)
-        made = generated(store, options, now)
+        made = generated(store, spans=options.rows, days=options.days, now=now)
         generated_s = time.monotonic() - started
         wait_for_merges(store)
         times = _panel_times(store, options, now)
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace, home: Path) -> Report:
             _pages_table(times),
             _loads_table(loads),
             _viewers_table(besides),
-            sizes_table(tables, made),
+            _sizes_table(tables, made),
         ],
         notes=_notes(options, made.spans, generated_s, watch.peak_rss_bytes, server_rss),
         raw={
@@ -219,6 +220,14 @@ def _viewers_table(besides: Sequence[Beside]) -> Table:
     ]
     columns = ["viewers", "spans acknowledged", "spans stored", "ack p50 ms", "ack p99 ms"]
     return Table("Viewers beside an ingest", [*columns, "panels asked", "panel p50 ms", "panel p95 ms"], rows)
+
+
+def _sizes_table(by_table: dict[str, tuple[int, int, int]], made: Generated) -> Table:
+    rows: list[list[Cell]] = [
+        [table, count, size / MIB, size / max(1, made.spans), parts]
+        for table, (count, size, parts) in by_table.items()
+    ]
+    return Table("Tables", ["table", "rows", "MiB on disk", "bytes per span", "parts"], rows)
 
 
 def _notes(

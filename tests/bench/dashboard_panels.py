@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from plotly.utils import PlotlyJSONEncoder
+from tests.bench.dashboard_questions import Case, Question, trace_cases, traces_cases
 from tests.bench.generated import PROJECT
-from tests.bench.queries import Case, Question, trace_cases, traces_cases
 
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries import filters

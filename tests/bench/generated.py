@@ -8,6 +8,7 @@ collector's own functions.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from gnomon_collector.store.queries.filters import floor_time
 PROJECT: Final = "bench"
 SPANS_PER_TRACE: Final = 4
 _MINUTES_PER_RECOMPUTE: Final = 1440
+_MERGES_S: Final = 60.0
+_TABLES: Final = ("spans", "calls_per_minute", "calls_per_hour", "trace_summaries")
 
 _DAY_SQL: Final = Path(__file__).with_name("generated_day.sql")
 
@@ -66,6 +69,38 @@ def generate(store: Store, *, spans: int, days: int, now: datetime) -> Iterator[
         yield Generated(now, days, (number + 1) * rows)
     until = floor_time(now, int(trace_summaries.SLOT.total_seconds()))
     trace_summaries.bring_up_to_date(store, PROJECT, until, is_over=lambda: False)
+
+
+def generated(store: Store, *, spans: int, days: int, now: datetime) -> Generated:
+    """Do what `generate` does, and say on standard output how far it is."""
+    made = Generated(now, days, 0)
+    for made in generate(store, spans=spans, days=days, now=now):
+        print(f"{made.spans:,} spans", end="\r", flush=True)
+    print()
+    return made
+
+
+def wait_for_merges(store: Store) -> None:
+    """Wait until nothing is merged any more, for a minute at most."""
+    give_up_at = time.monotonic() + _MERGES_S
+    quiet = 0
+    while quiet < 3 and time.monotonic() < give_up_at:
+        time.sleep(0.5)
+        quiet = 0 if store.query("SELECT 1 FROM system.merges LIMIT 1").rows else quiet + 1
+
+
+def sizes(store: Store) -> dict[str, tuple[int, int, int]]:
+    """Return rows, bytes on disk and parts of each large table."""
+    rows = store.query(
+        "SELECT table, sum(rows), sum(bytes_on_disk), count() FROM system.parts"
+        " WHERE active AND database = {database:String} GROUP BY table ORDER BY sum(rows) DESC",
+        {"database": store.database},
+    ).rows
+    return {
+        str(table): (int(str(count)), int(str(size)), int(str(parts)))
+        for table, count, size, parts in rows
+        if table in _TABLES
+    }
 
 
 def _roll_up(store: Store, start: datetime, end: datetime) -> None:

@@ -22,7 +22,6 @@ ORDER: Final = (
     "ingest",
     "dialects",
     "freshness",
-    "queries",
     "dashboard",
     "dashboard_peers",
     "drift",

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.bench import dashboard, freshness, ingest, insert_chain, peers, queries, stages
-from tests.bench.dashboard_panels import panel_cases
-from tests.bench.generated import generate
+from tests.bench import dashboard, freshness, ingest, insert_chain, peers, stages
+from tests.bench.dashboard_panels import panel_cases, trace_cases
+from tests.bench.dashboard_questions import time_case
+from tests.bench.generated import generated, sizes
 from tests.bench.gnomon_server import gnomon_server
 from tests.bench.idle import measure_idle
 from tests.bench.ingest_case import run_load
 from tests.bench.load import LoadOptions, Marker
 from tests.bench.profile import leaf_shares, stage_shares
-from tests.bench.queries import time_case
 from tests.bench.visibility import chart_lags
 
 if TYPE_CHECKING:
@@ -95,25 +95,15 @@ def test_a_request_is_in_the_charts_once_all_before_it_are() -> None:
     assert chart_lags(markers, [(12.0, 70)]) == [2.0]
 
 
-def test_queries_find_the_generated_spans(tmp_path: Path, data_dir: Path) -> None:
-    sizes = ["--rows", "4000", "--days", "2", "--ranges", "7d", "--repeats", "1"]
-    queries.main([*sizes, "--reports", str(tmp_path)])
-    report = _report(tmp_path, "queries")
-    raw = report["raw"]
-    assert isinstance(raw, dict)
-    assert {one["page"] for one in raw["times"]} == {"Overview", "Traces", "Trace"}
-    assert raw["sizes"]["spans"][0] == 4000
-    assert raw["calls_in_rollups"] == 2000
-    assert raw["rows"]["Traces: traces, newest first 7d"] == 100
-
-
 def test_every_panel_of_every_page_is_asked(store: Store) -> None:
     now = datetime.now(UTC).replace(second=0, microsecond=0)
-    assert [made.spans for made in generate(store, spans=4000, days=2, now=now)][-1] == 4000
-    cases = list(panel_cases(store, "24h"))
+    made = generated(store, spans=4000, days=2, now=now)
+    assert made.spans == sizes(store)["spans"][0] == 4000
+    cases = [*panel_cases(store, "7d"), *trace_cases(store, made)]
     times = [time_case(store, case, now, 1) for case in cases]
     pages = {one.page for one in times}
-    assert {"Overview /", "Cost & tokens /cost", "Traces"} <= pages and len(times) > 80
+    assert {"Overview /", "Cost & tokens /cost", "Traces", "Trace"} <= pages and len(times) > 80
+    assert {one.name: one.rows for one in times}["traces, newest first"] == 100
     assert any(page.startswith("Users /users/u") for page in pages)
 
 
