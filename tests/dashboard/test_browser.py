@@ -316,12 +316,13 @@ def test_an_empty_project_says_what_to_do(empty_project: str, page: Page) -> Non
 
 
 def test_a_failed_query_says_so_and_is_tried_again(page: Page, logged_in: str, shop: Store) -> None:  # noqa: F811
+    panel = page.locator(".panel-success-over-time")
     shop.command("RENAME TABLE calls_per_minute TO calls_per_minute_away")
     try:
         page.goto(f"{logged_in}/?range=1h&refresh=0")
-        page.get_by_text("The query failed").locator("visible=true").first.wait_for()
+        panel.get_by_text("The query failed").wait_for()
     finally:
         shop.command("RENAME TABLE calls_per_minute_away TO calls_per_minute")
-    page.get_by_role("button", name="Try again").first.click()
+    panel.get_by_role("button", name="Try again").click()
     value_of(page, "requests")
-    page.locator(".overlay-error").first.wait_for(state="detached")
+    panel.locator(".overlay-error").wait_for(state="detached")

@@ -15,6 +15,7 @@ from gnomon_collector.store.queries import caches, glance, people, prompts, reli
 from gnomon_collector.store.queries.filters import Scope
 from gnomon_dashboard import state
 from gnomon_dashboard.context import View
+from gnomon_dashboard.markers import Timeline
 from gnomon_dashboard.pages import cache, cost, glance_panel, latency, prompt_list
 from gnomon_dashboard.pages import people as people_page
 from gnomon_dashboard.pages import prompts as prompts_page
@@ -71,7 +72,7 @@ def test_a_panel_shows_something_and_says_its_sql(
     shop: Store, now: datetime, path: str, panel: Panel
 ) -> None:
     view = view_of(now, path)
-    _, over = answered(shop, view, panel)
+    _, over = answered(shop, view, panel, Timeline(shop))
     if panel.id not in BARE:
         assert over is None, over
     for statement in sql_of(shop, view, panel).split("\n\n"):

@@ -21,6 +21,7 @@ from gnomon_dashboard import state
 from gnomon_dashboard.app import create_dashboard
 from gnomon_dashboard.components.script_words import SCRIPT_WORDS
 from gnomon_dashboard.context import View
+from gnomon_dashboard.markers import Timeline
 from gnomon_dashboard.pages.catalogue import PAGES
 from gnomon_dashboard.pages.panel import Panel, answered
 from gnomon_dashboard.rights import whole_server
@@ -56,7 +57,7 @@ def headings(store: Store, path: str, panel: Panel, now: datetime) -> Iterator[s
     """Yield headings of tables and labels of tiles in the answer of a panel."""
     shown = state.parse(f"?project={PROJECT}&range=24h")
     view = View(shown, PROJECT, state.window(shown, now), UTC, "light", path)
-    drawn, _over = answered(store, view, panel)
+    drawn, _over = answered(store, view, panel, Timeline(store))
     for node in parts(as_json(drawn)):
         properties = node.get("props", {})
         if node.get("type") == "Th" or "tile-label" in str(properties.get("className", "")):
