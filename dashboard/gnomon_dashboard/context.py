@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -100,9 +100,9 @@ class View:
 
 
 async def shared_answer(
-    context: Context, view: View, name: str, answer: Callable[[], tuple[Any, ...]]
-) -> tuple[Any, ...]:
-    """Return an answer, worked out in a thread, or what somebody with the same rights and view just got.
+    context: Context, view: View, name: Hashable, answer: Callable[[], Awaitable[Any]]
+) -> Any:
+    """Return an answer, or what somebody with the same rights and view just got.
 
     For panels that show telemetry alone: after a change made on a page, its next question must see it.
 
@@ -112,8 +112,7 @@ async def shared_answer(
     who = rights.person()
     may = (who.role, *sorted(who.project_roles.items()))
     shown = (view.project, view.path, state.to_query(view.state), str(view.zone), view.scheme)
-    found: tuple[Any, ...] = await context.shared.get((name, shown, may), answer)
-    return found
+    return await context.shared.get((name, shown, may), answer)
 
 
 async def resolve(

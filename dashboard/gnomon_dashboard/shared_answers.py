@@ -7,12 +7,15 @@ a person may see, so that nothing passes between projects, or between people wit
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-FRESH_S: Final = 1.0
-"""How long an answer is given again, from when it was asked for; one under way is shared however old."""
+FRESH_S: Final = 2.5
+"""How long an answer is given again, from when it was asked for; one under way is shared however old.
+
+Half of the shortest refresh: a page that refreshes itself never gets the same answer twice.
+"""
 
 
 @dataclass
@@ -26,14 +29,14 @@ class SharedAnswers:
     clock: Callable[[], float] = time.monotonic
     _asked: dict[Hashable, tuple[float, "asyncio.Task[Any]"]] = field(default_factory=dict)
 
-    async def get(self, key: Hashable, answer: Callable[[], Any]) -> Any:
-        """Return what `answer` returns, called in a thread, or what it did for who asked with the same key.
+    async def get(self, key: Hashable, answer: Callable[[], Awaitable[Any]]) -> Any:
+        """Return what `answer` comes to, or what it did for who asked with the same key.
 
         What it raises is raised to all who wait for it, and is not kept. Whoever leaves early stops nothing.
         """
         self._forget_old()
         if key not in self._asked:
-            self._asked[key] = (self.clock(), asyncio.ensure_future(asyncio.to_thread(answer)))
+            self._asked[key] = (self.clock(), asyncio.ensure_future(answer()))
         return await asyncio.shield(self._asked[key][1])
 
     def _forget_old(self) -> None:

@@ -12,6 +12,8 @@ import pytest
 from gnomon_collector.store.users import Role, User
 from gnomon_dashboard import rights, state
 from gnomon_dashboard.context import Context, ProjectList, View, shared_answer
+from gnomon_dashboard.markers import Timeline
+from gnomon_dashboard.pages.panel import Panel, answered_together
 from gnomon_dashboard.shared_answers import FRESH_S, SharedAnswers
 
 if TYPE_CHECKING:
@@ -29,10 +31,11 @@ class Question:
         self.asked = 0
         self.may_answer = threading.Event()
 
-    def __call__(self) -> tuple[int, ...]:
+    async def __call__(self) -> tuple[int, ...]:
         self.asked += 1
-        assert self.may_answer.wait(10)
-        return (self.asked,)
+        asked = self.asked
+        assert await asyncio.to_thread(self.may_answer.wait, 10)
+        return (asked,)
 
 
 def test_who_asks_meanwhile_or_just_after_gets_the_same() -> None:
@@ -66,9 +69,11 @@ def test_one_who_leaves_stops_nothing_and_a_failure_is_not_kept() -> None:
         assert await second == (1,)
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
-                await shared.get("fails", lambda: 1 // (question.asked - 1))
-            question.asked = 1
-        assert await shared.get("fails", lambda: 7) == 7
+                await shared.get("fails", fail)
+        assert await shared.get("fails", question) == (2,)
+
+    async def fail() -> None:
+        raise ZeroDivisionError
 
     asyncio.run(leave())
 
@@ -80,6 +85,34 @@ def view(project: str = "shop", search: str = "?range=24h") -> View:
 
 def person(role: Role, projects: Mapping[str, Role] | None = None) -> User:
     return User("someone", role, NOW, projects or {})
+
+
+def test_panels_that_ask_the_same_ask_once(store: Store) -> None:
+    context = Context(store, ProjectList(store), "", lambda: NOW, SharedAnswers())
+    timeline, times_asked = Timeline(store), []
+
+    def ask(_store: Store, seen: View) -> str:
+        times_asked.append(seen.project)
+        return f"calls of {seen.project}"
+
+    parts = [Panel(name, name, "", "", ask, draw, kind="content") for name, draw in DRAWN.items()]
+
+    async def ask_all() -> list[object]:
+        with rights.asked_by(person("viewer")):
+            return await asyncio.gather(
+                *(answered_together(context, view(), one, timeline) for one in parts),
+                answered_together(context, view("desk"), parts[0], timeline),
+            )
+
+    assert asyncio.run(ask_all()) == [
+        ("calls of shop", None),
+        ("CALLS OF SHOP", None),
+        ("calls of desk", None),
+    ]
+    assert sorted(times_asked) == ["desk", "shop"]
+
+
+DRAWN: Mapping[str, Any] = {"low": lambda answer, _: answer, "high": lambda answer, _: answer.upper()}
 
 
 def test_nothing_passes_between_views_projects_and_rights(store: Store) -> None:

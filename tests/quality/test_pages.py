@@ -20,6 +20,7 @@ from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_sampling import Sample, plan
 from gnomon_dashboard.app import create_dashboard
 from gnomon_dashboard.context import View
+from gnomon_dashboard.markers import Timeline
 from gnomon_dashboard.pages import panel, quality
 from gnomon_dashboard.state import ViewState, window
 
@@ -86,7 +87,7 @@ def view(**options: str) -> View:
 
 
 def test_every_panel_draws(judged: Store) -> None:
-    drawn = {one.id: panel.answered(judged, view(), one) for one in quality.PANELS}
+    drawn = {one.id: panel.answered(judged, view(), one, Timeline(judged)) for one in quality.PANELS}
     empty = {name for name, (_, over) in drawn.items() if over is not None}
     assert empty == {
         "quality-satisfaction", "quality-correlation", "quality-trust", "quality-check-rates",
@@ -98,7 +99,7 @@ def test_every_panel_draws(judged: Store) -> None:
 @pytest.mark.parametrize("by", ["prompt_version", "model", "service", "language", "nonsense"])
 def test_groups_show_the_difference(judged: Store, by: str) -> None:
     (groups,) = [one for one in quality.PANELS if one.id == "quality-groups"]
-    text = str(panel.answered(judged, view(by=by), groups)[0])
+    text = str(panel.answered(judged, view(by=by), groups, Timeline(judged))[0])
     assert all(f"by={name}" in text for name in ("model", "service", "language"))
     assert ("change-bad" in text and "v2" in text) == (by in ("prompt_version", "nonsense"))
 
@@ -108,7 +109,7 @@ def test_languages_stand_beside_each_other(judged: Store) -> None:
     rows = languages.ask(judged, view())
     assert sum(row.judged for row in rows) >= 120
     assert all(0 <= one.mean <= 1 for row in rows for one in row.scores.values())
-    text = str(panel.answered(judged, view(), languages)[0])
+    text = str(panel.answered(judged, view(), languages, Timeline(judged))[0])
     assert all(title in text for row in rows for title in row.scores)
 
 

@@ -16,20 +16,18 @@ def chart_panel(
     hint: str,
     unit: str = "",
     *,
-    asks: bool = False,
     explore: str = "rows=calls",
     is_wide: bool = False,
 ) -> Any:
     """Return a panel with a chart of id `panel`; `hint` says what the figures mean.
 
     Args:
-        asks: the panel is asked for by assets/panels.js when it comes into sight.
         explore: query string of the Traces page behind the panel; empty for none.
     """
     chart = dcc.Graph(
         id=panel, figure=figures.blank(), config=cast(Any, figures.CONFIG), responsive=True, className="chart"
     )
-    return _panel(panel, title, hint, unit, chart, asks, _menu(panel, explore, is_chart=True), is_wide)
+    return _panel(panel, title, hint, unit, chart, _menu(panel, explore, is_chart=True), is_wide)
 
 
 def content_panel(
@@ -38,20 +36,19 @@ def content_panel(
     hint: str,
     unit: str = "",
     *,
-    asks: bool = False,
     explore: str = "rows=calls",
     is_wide: bool = False,
 ) -> Any:
     """Return a panel whose content of id `panel` is HTML."""
     content = html.Div(id=panel, className="panel-content", tabIndex=0)
-    return _panel(panel, title, hint, unit, content, asks, _menu(panel, explore, is_chart=False), is_wide)
+    return _panel(panel, title, hint, unit, content, _menu(panel, explore, is_chart=False), is_wide)
 
 
-def tile_row(panel: str, title: str) -> Any:
-    """Return a row of tiles of id `panel`, which is asked for as a panel is."""
+def tile_row(panel: str, title: str, waiting: Any) -> Any:
+    """Return a row of tiles of id `panel`, asked for as a panel is; `waiting` stands there until then."""
     return html.Section(
         [
-            html.Div(id=panel, className="tiles tile-row"),
+            html.Div(waiting, id=panel, className="tiles"),
             html.Div(id=ids.state_of(panel), className="tile-row-state"),
             dcc.Store(id=ids.asked(panel)),
         ],
@@ -86,9 +83,7 @@ def failed(message: str) -> Any:
     )
 
 
-def _panel(
-    panel: str, title: str, hint: str, unit: str, content: Any, asks: bool, menu: Any, is_wide: bool
-) -> Any:
+def _panel(panel: str, title: str, hint: str, unit: str, content: Any, menu: Any, is_wide: bool) -> Any:
     return html.Section(
         className=f"panel panel-{panel}{' panel-wide' if is_wide else ''}",
         children=[
@@ -103,10 +98,11 @@ def _panel(
                 ],
             ),
             html.Div([content, html.Div(skeleton(), id=ids.state_of(panel))], className="panel-body"),
-            *([dcc.Store(id=ids.asked(panel))] if asks else []),
+            # written by assets/panels.js when the panel comes into sight
+            dcc.Store(id=ids.asked(panel)),
         ],
         **aria(label=title),
-        **(data(panel=panel) if asks else {}),
+        **data(panel=panel),
     )
 
 

@@ -35,6 +35,11 @@ class Tile:
     hint: str = ""
 
 
+def plain(key: str, label: str, value: str, better: Better, note: str = "", hint: str = "") -> Tile:
+    """Return a tile with a figure that is compared with nothing."""
+    return Tile(key, label, value, None, better, note, is_compared=False, hint=hint)
+
+
 def traffic_tiles(series: TrafficSeries, window: Window) -> list[Tile]:
     """Return requests, success rate, cost and tokens.
 

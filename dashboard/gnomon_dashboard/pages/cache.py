@@ -13,7 +13,7 @@ from gnomon_collector.store.queries.usage import Point
 from gnomon_dashboard import charts, links, units
 from gnomon_dashboard.components import tiles
 from gnomon_dashboard.components.ranking import Cell, ranking
-from gnomon_dashboard.components.tiles import Tile
+from gnomon_dashboard.components.tiles import Tile, plain
 from gnomon_dashboard.context import Context, View
 from gnomon_dashboard.pages import cost, panel
 from gnomon_dashboard.pages.entry import Entry
@@ -56,68 +56,40 @@ def summary(store: Store, view: View) -> Summary:
 
 
 def draw_summary(shown: Summary, _view: View) -> Any:
+    return tiles.render([*_own_caches(shown), *_right(shown), *_prompt_cache(shown)])
+
+
+def _own_caches(shown: Summary) -> list[Tile]:
     saving = shown.saving
-    return tiles.render(
-        [
-            Tile(
-                "hit-ratio",
-                "Hit ratio, own caches",
-                units.percent(saving.hit_ratio),
-                None,
-                "more",
-                f"{units.whole(saving.hits)} of {units.whole(saving.lookups)}",
-                is_compared=False,
-            ),
-            Tile(
-                "semantic",
-                "Semantic hits",
-                units.whole(shown.semantic_hits),
-                None,
-                "more",
-                units.percent(shown.semantic_hits / saving.hits) + " of hits" if saving.hits else "",
-                is_compared=False,
-            ),
-            Tile(
-                "time-saved",
-                "Time saved",
-                units.duration(saving.saved_ms) if saving.hits else units.NOTHING,
-                None,
-                "more",
-                "against a miss",
-                is_compared=False,
-                hint="For each hit the mean duration of a missed request less that of a hit.",
-            ),
-            Tile(
-                "money-saved",
-                "Money saved",
-                units.usd(saving.saved_usd) if saving.hits else units.NOTHING,
-                None,
-                "more",
-                "against a miss",
-                is_compared=False,
-                hint="For each hit the mean cost of a missed request less that of a hit.",
-            ),
-            _shadow_tile("false-hits", "False hits", shown.hit_right, is_inverse=True),
-            _shadow_tile("recall", "Recall", shown.recall),
-            Tile(
-                "prompt-cache",
-                "Prompt cache",
-                units.percent(shown.prompt_cache_share),
-                None,
-                "more",
-                "of input tokens",
-                is_compared=False,
-            ),
-            Tile(
-                "prompt-saved",
-                "Saved by prompt caches",
-                units.usd(shown.prompt_cache_saved_usd),
-                None,
-                "more",
-                is_compared=False,
-            ),
-        ]
-    )
+    looked_up = f"{units.whole(saving.hits)} of {units.whole(saving.lookups)}"
+    semantic = units.percent(shown.semantic_hits / saving.hits) + " of hits" if saving.hits else ""
+    time_saved = units.duration(saving.saved_ms) if saving.hits else units.NOTHING
+    money_saved = units.usd(saving.saved_usd) if saving.hits else units.NOTHING
+    against = "against a miss"
+    time_hint = "For each hit the mean duration of a missed request less that of a hit."
+    money_hint = "For each hit the mean cost of a missed request less that of a hit."
+    return [
+        plain("hit-ratio", "Hit ratio, own caches", units.percent(saving.hit_ratio), "more", looked_up),
+        plain("semantic", "Semantic hits", units.whole(shown.semantic_hits), "more", semantic),
+        plain("time-saved", "Time saved", time_saved, "more", against, time_hint),
+        plain("money-saved", "Money saved", money_saved, "more", against, money_hint),
+    ]
+
+
+def _right(shown: Summary) -> list[Tile]:
+    return [
+        _shadow_tile("false-hits", "False hits", shown.hit_right, is_inverse=True),
+        _shadow_tile("recall", "Recall", shown.recall),
+    ]
+
+
+def _prompt_cache(shown: Summary) -> list[Tile]:
+    share = units.percent(shown.prompt_cache_share)
+    saved = units.usd(shown.prompt_cache_saved_usd)
+    return [
+        plain("prompt-cache", "Prompt cache", share, "more", "of input tokens"),
+        plain("prompt-saved", "Saved by prompt caches", saved, "more"),
+    ]
 
 
 def _shadow_tile(key: str, label: str, found: CacheQuality | None, *, is_inverse: bool = False) -> Tile:

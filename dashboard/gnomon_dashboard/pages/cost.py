@@ -15,7 +15,7 @@ from gnomon_dashboard import charts, links, units
 from gnomon_dashboard.components import tiles
 from gnomon_dashboard.components.choices import choice
 from gnomon_dashboard.components.ranking import Cell, ranking
-from gnomon_dashboard.components.tiles import Tile
+from gnomon_dashboard.components.tiles import Tile, plain
 from gnomon_dashboard.context import Context, View
 from gnomon_dashboard.pages import panel
 from gnomon_dashboard.pages.entry import Entry
@@ -80,63 +80,36 @@ def summary(store: Store, view: View) -> Summary:
 
 
 def draw_summary(shown: Summary, view: View) -> Any:
+    if not shown.now.calls:
+        return None
+    return tiles.render([*_spent(shown, view), *_saved(shown), *_apart(shown)])
+
+
+def _spent(shown: Summary, view: View) -> list[Tile]:
     scale = view.window.previous.seconds / view.window.seconds
     change = units.change(shown.now.cost_usd * scale, shown.before.cost_usd) if shown.before.calls else None
-    return (
-        tiles.render(
-            [
-                Tile("spend", "Cost", units.usd(shown.now.cost_usd), change, "less"),
-                Tile(
-                    "per-call",
-                    "Cost per call",
-                    units.usd(shown.now.cost_per_call_usd),
-                    None,
-                    "less",
-                    f"{units.number(shown.now.priced)} priced calls",
-                    is_compared=False,
-                ),
-                Tile(
-                    "forecast",
-                    "Forecast, this month",
-                    units.usd(shown.month.forecast_usd),
-                    None,
-                    "less",
-                    f"{units.usd(shown.month.so_far_usd)} so far",
-                    is_compared=False,
-                    hint="So far this month (UTC), and the mean of the last seven days for the rest of it.",
-                ),
-                Tile(
-                    "saved",
-                    "Saved by prompt caches",
-                    units.usd(shown.saved_usd),
-                    None,
-                    "more",
-                    f"{units.percent(shown.now.prompt_cache_share)} of input",
-                    is_compared=False,
-                ),
-                Tile(
-                    "judges",
-                    "Judges",
-                    units.usd(shown.judge_usd),
-                    None,
-                    "less",
-                    "apart from cost",
-                    is_compared=False,
-                ),
-                Tile(
-                    "unpriced",
-                    "Calls without a price",
-                    units.number(shown.unpriced),
-                    None,
-                    "less",
-                    units.percent(shown.unpriced / shown.now.with_usage) if shown.now.with_usage else "",
-                    is_compared=False,
-                ),
-            ]
-        )
-        if shown.now.calls
-        else None
-    )
+    priced = f"{units.number(shown.now.priced)} priced calls"
+    hint = "So far this month (UTC), and the mean of the last seven days for the rest of it."
+    so_far = f"{units.usd(shown.month.so_far_usd)} so far"
+    return [
+        Tile("spend", "Cost", units.usd(shown.now.cost_usd), change, "less"),
+        plain("per-call", "Cost per call", units.usd(shown.now.cost_per_call_usd), "less", priced),
+        plain("forecast", "Forecast, this month", units.usd(shown.month.forecast_usd), "less", so_far, hint),
+    ]
+
+
+def _saved(shown: Summary) -> list[Tile]:
+    share = f"{units.percent(shown.now.prompt_cache_share)} of input"
+    return [plain("saved", "Saved by prompt caches", units.usd(shown.saved_usd), "more", share)]
+
+
+def _apart(shown: Summary) -> list[Tile]:
+    with_usage = shown.now.with_usage
+    share = units.percent(shown.unpriced / with_usage) if with_usage else ""
+    return [
+        plain("judges", "Judges", units.usd(shown.judge_usd), "less", "apart from cost"),
+        plain("unpriced", "Calls without a price", units.number(shown.unpriced), "less", share),
+    ]
 
 
 def dimension(view: View) -> str:

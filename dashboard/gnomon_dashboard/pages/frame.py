@@ -48,8 +48,13 @@ _PANELS_FOLLOW: Final = (
 
 def register(app: Dash, context: Context, pages: tuple[Entry, ...]) -> None:
     """Add the callbacks. The URL decides; a control that was changed writes to the URL (assets/app.js)."""
-    listed = tuple(one for one in pages if one.is_listed)
+    _register_page(app, context, pages)
+    _register_url(app, context, tuple(one for one in pages if one.is_listed))
+    _register_filters(app, context)
+    _register_controls(app)
 
+
+def _register_page(app: Dash, context: Context, pages: tuple[Entry, ...]) -> None:
     @app.callback(
         Output(ids.PAGE, "children"),
         Output(ids.PAGE_KEY, "data"),
@@ -66,6 +71,8 @@ def register(app: Dash, context: Context, pages: tuple[Entry, ...]) -> None:
         key = page_key(pages, path, view)
         return (no_update, no_update) if key == shown else (page(pages, path, view), key)
 
+
+def _register_url(app: Dash, context: Context, listed: tuple[Entry, ...]) -> None:
     @app.callback(
         *[Output(one.link_id, "href") for one in listed],
         *[Output(one.link_id, "className") for one in listed],
@@ -83,6 +90,8 @@ def register(app: Dash, context: Context, pages: tuple[Entry, ...]) -> None:
         view = await resolve(context, search, ctx.cookies)
         return frame_values(listed, view, path)
 
+
+def _register_filters(app: Dash, context: Context) -> None:
     @app.callback(
         Output(ids.PROJECT, "data"),
         Output(ids.PROJECT, "value"),
@@ -111,8 +120,6 @@ def register(app: Dash, context: Context, pages: tuple[Entry, ...]) -> None:
             options(found.models, chosen.models),
             list(chosen.models),
         )
-
-    _register_controls(app)
 
 
 def page_key(pages: tuple[Entry, ...], path: str | None, view: ViewState) -> str:

@@ -5,31 +5,24 @@ from typing import Any, Final
 
 from dash import Dash, html
 
-from gnomon_collector.store.queries import overview, reliability, usage
-from gnomon_collector.store.queries.overview import LatencySeries, TrafficSeries
+from gnomon_collector.store.queries import reliability, usage
+from gnomon_collector.store.queries.overview import LatencySeries
 from gnomon_collector.store.queries.reliability import ErrorClass, Example, FirstToken, SecondTry, TimeSplit
 from gnomon_collector.store.queries.usage import Group
-from gnomon_dashboard import charts, figures, links, state, units
+from gnomon_dashboard import charts, links, state, units
 from gnomon_dashboard.components.ranking import Cell, ranking
 from gnomon_dashboard.context import Context, View
 from gnomon_dashboard.pages import panel
 from gnomon_dashboard.pages.entry import Entry
+from gnomon_dashboard.pages.overview import ask_latency, ask_traffic, draw_quantiles, draw_success
 from gnomon_dashboard.pages.panel import Panel
 from gnomon_dashboard.state import ViewState
 
 _FAILED: Final = f"rows=calls&filter={state.equals_filter('status', 'error')}"
 
 
-def draw_quantiles(series: LatencySeries, view: View) -> Any:
-    return figures.latency_over_time(series, view.canvas) if series.buckets else None
-
-
 def draw_heat_map(series: LatencySeries, view: View) -> Any:
     return charts.heat_map(series.buckets, view.canvas)
-
-
-def draw_success(series: TrafficSeries, view: View) -> Any:
-    return figures.success_over_time(series, view.canvas) if series.buckets else None
 
 
 def draw_errors(rows: Sequence[ErrorClass], view: View) -> Any:
@@ -145,7 +138,7 @@ PANELS: Final = (
         " hundred"
         " faster than p99. From log-spaced buckets, six to the octave.",
         "",
-        lambda store, view: overview.latency(store, view.scope, view.window),
+        ask_latency,
         draw_quantiles,
         explore="rows=calls&sort=-latency_ms",
     ),
@@ -156,7 +149,7 @@ PANELS: Final = (
         " (lighter on"
         " dark) is more. Two bands mean two kinds of calls, which an average would hide.",
         "share of calls",
-        lambda store, view: overview.latency(store, view.scope, view.window),
+        ask_latency,
         draw_heat_map,
         explore="rows=calls&sort=-latency_ms",
     ),
@@ -165,7 +158,7 @@ PANELS: Final = (
         "Success over time",
         "Share of calls that ended well among those that ended well or failed. Bars: failed calls.",
         "",
-        lambda store, view: overview.traffic(store, view.scope, view.window),
+        ask_traffic,
         draw_success,
         explore=_FAILED,
     ),
@@ -214,7 +207,9 @@ PANELS: Final = (
         " tokens per"
         " second of generations that ended well.",
         "",
-        lambda store, view: usage.by_label(store, view.scope, view.window, "model", order="calls"),
+        lambda store, view: usage.by_label(
+            store, view.scope, view.window, "model", order="calls", has_latency=True
+        ),
         draw_models,
         kind="content",
         is_wide=True,
@@ -224,7 +219,9 @@ PANELS: Final = (
         "Providers",
         "Calls by provider.",
         "",
-        lambda store, view: usage.by_label(store, view.scope, view.window, "provider", order="calls"),
+        lambda store, view: usage.by_label(
+            store, view.scope, view.window, "provider", order="calls", has_latency=True
+        ),
         draw_providers,
         kind="content",
     ),

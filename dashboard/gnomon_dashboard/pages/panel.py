@@ -16,7 +16,7 @@ from dash import Dash, Input, Output, State, ctx, dcc, html
 from gnomon_collector.errors import StoreError
 from gnomon_collector.store.engine import Store
 from gnomon_dashboard import figures, ids, links
-from gnomon_dashboard.components import panels
+from gnomon_dashboard.components import panels, tiles
 from gnomon_dashboard.context import Context, View, resolve, shared_answer
 from gnomon_dashboard.markers import Timeline
 
@@ -33,6 +33,7 @@ class Panel:
         empty: what stands there without an answer; `empty_code` is the line of code that fills the panel.
         is_wide: over both columns.
         ask_all: the rows for the CSV, where the panel shows a page of them.
+        tiles: of a row of tiles, key and label of each one that stands there before the first answer.
         has_time_axis: a zoom on the chart offers the traces of that time, and what happened is marked on it.
     """
 
@@ -49,44 +50,57 @@ class Panel:
     is_wide: bool = False
     has_time_axis: bool = True
     ask_all: Callable[[Store, View], Any] | None = None
+    tiles: Sequence[tuple[str, str]] = ()
 
 
 def grid(shown: Sequence[Panel]) -> Any:
     """Return the panels, two in a row where there is room."""
-    return html.Div([_card(one) for one in shown], className="panels")
+    return html.Div([card(one) for one in shown], className="panels")
 
 
 def register(app: Dash, context: Context, shown: Sequence[Panel], *, is_telemetry: bool = False) -> None:
     """Add the callbacks of panels; their charts over time share what happened meanwhile.
 
     Args:
-        is_telemetry: the panels show nothing that is changed on a page: viewers of the same share an answer.
+        is_telemetry: the panels show nothing that is changed on a page: viewers of the same share an answer,
+            and panels with the same `Panel.ask` share what it returned.
     """
     timeline = Timeline(context.store)
     for one in shown:
         _register_answer(app, context, one, timeline, is_telemetry)
         if one.kind == "chart" and one.has_time_axis:
-            register_brush(app, context, one)
+            _register_brush(app, context, one)
 
 
-def answered(store: Store, view: View, panel: Panel) -> tuple[Any, Any]:
-    """Return the content of a panel, and what stands over it."""
-    blank = figures.blank() if panel.kind == "chart" else None
-    try:
-        answer = panel.ask(store, view)
-    except StoreError as error:
-        return blank, panels.failed(str(error))
+def answered(store: Store, view: View, panel: Panel, timeline: Timeline) -> tuple[Any, Any]:
+    """Return the content of a panel, and what stands over it.
+
+    Raises:
+        StoreError: the query failed.
+    """
+    return _drawn(view, panel, panel.ask(store, view), timeline)
+
+
+async def answered_together(
+    context: Context, view: View, panel: Panel, timeline: Timeline
+) -> tuple[Any, Any]:
+    """Do what `answered` does, together with the panels whose `Panel.ask` is the same: one asks for all."""
+    ask = partial(asyncio.to_thread, panel.ask, context.store, view)
+    answer = await shared_answer(context, view, panel.ask, ask)
+    return await asyncio.to_thread(_drawn, view, panel, answer, timeline)
+
+
+def _drawn(view: View, panel: Panel, answer: Any, timeline: Timeline) -> tuple[Any, Any]:
+    """Draw an answer; on a chart over time also what happened then."""
     drawn = panel.draw(answer, view)
     if drawn is None:
-        return blank, panels.nothing(panel.empty, panel.empty_code)
-    return drawn, None
+        return _blank(panel), panels.nothing(panel.empty, panel.empty_code)
+    is_over_time = panel.kind == "chart" and panel.has_time_axis
+    return (timeline.marked(drawn, view) if is_over_time else drawn), None
 
 
-def with_events(store: Store, view: View, panel: Panel, timeline: Timeline) -> tuple[Any, Any]:
-    """Return what `answered` does, on a chart over time also what happened meanwhile."""
-    drawn, over = answered(store, view, panel)
-    is_over_time = panel.kind == "chart" and panel.has_time_axis and over is None
-    return (timeline.marked(drawn, view) if is_over_time else drawn), over
+def _blank(panel: Panel) -> Any:
+    return figures.blank() if panel.kind == "chart" else None
 
 
 def brushed(view: View, relayout: object, panel: Panel) -> Any:
@@ -127,13 +141,17 @@ def _register_answer(
         view = await resolve(
             context, asked.get("search"), ctx.cookies, asked.get("scheme"), asked.get("path")
         )
-        answer = partial(with_events, context.store, view, panel, timeline)
-        if is_telemetry:
-            return await shared_answer(context, view, panel.id, answer)
-        return await asyncio.to_thread(answer)
+        try:
+            if is_telemetry:
+                answer = partial(answered_together, context, view, panel, timeline)
+                found: tuple[Any, ...] = await shared_answer(context, view, panel.id, answer)
+                return found
+            return await asyncio.to_thread(answered, context.store, view, panel, timeline)
+        except StoreError as error:
+            return _blank(panel), panels.failed(str(error))
 
 
-def register_brush(app: Dash, context: Context, panel: Panel) -> None:
+def _register_brush(app: Dash, context: Context, panel: Panel) -> None:
     """Offer the traces of what a chart was zoomed to."""
 
     @app.callback(
@@ -148,16 +166,16 @@ def register_brush(app: Dash, context: Context, panel: Panel) -> None:
         return brushed(view, relayout, panel)
 
 
-def _card(panel: Panel) -> Any:
+def card(panel: Panel) -> Any:
+    """Return a panel as it stands on a page before it has an answer."""
     if panel.kind == "tiles":
-        return panels.tile_row(panel.id, panel.title)
+        return panels.tile_row(panel.id, panel.title, tiles.placeholders(panel.tiles))
     make = panels.chart_panel if panel.kind == "chart" else panels.content_panel
     return make(
         panel.id,
         panel.title,
         panel.hint,
         panel.unit,
-        asks=True,
         explore=panel.explore,
         is_wide=panel.is_wide,
     )

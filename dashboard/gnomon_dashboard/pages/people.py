@@ -22,7 +22,7 @@ from gnomon_dashboard.components.pager import (
     sorting_of,
 )
 from gnomon_dashboard.components.ranking import Cell, ranking
-from gnomon_dashboard.components.tiles import Tile
+from gnomon_dashboard.components.tiles import plain
 from gnomon_dashboard.context import Context, View
 from gnomon_dashboard.pages import panel
 from gnomon_dashboard.pages.entry import Entry
@@ -181,28 +181,14 @@ def draw_summary(points: Sequence[Activity], _view: View) -> Any:
     if not points:
         return None
     total = usage.added([point.totals for point in points])
+    failed = f"{units.whole(total.errors)} failed" if total.errors else "none failed"
     return tiles.render(
         [
-            Tile("calls", "Calls", units.whole(total.calls), None, "neither", is_compared=False),
-            Tile("cost", "Cost", units.usd(total.cost_usd), None, "less", is_compared=False),
-            Tile("tokens", "Tokens", units.number(total.tokens), None, "neither", is_compared=False),
-            Tile(
-                "success",
-                "Success rate",
-                units.percent(total.success_rate),
-                None,
-                "more",
-                f"{units.whole(total.errors)} failed" if total.errors else "none failed",
-                is_compared=False,
-            ),
-            Tile(
-                "mean",
-                "Mean latency",
-                units.duration(total.duration_ms / total.calls),
-                None,
-                "less",
-                is_compared=False,
-            ),
+            plain("calls", "Calls", units.whole(total.calls), "neither"),
+            plain("cost", "Cost", units.usd(total.cost_usd), "less"),
+            plain("tokens", "Tokens", units.number(total.tokens), "neither"),
+            plain("success", "Success rate", units.percent(total.success_rate), "more", failed),
+            plain("mean", "Mean latency", units.duration(total.duration_ms / total.calls), "less"),
         ]
     )
 
@@ -278,43 +264,12 @@ def list_panels(words: Words) -> tuple[Panel, ...]:
     )
 
 
-def page_panels(words: Words) -> tuple[Panel, ...]:
-    """Return the panels of one user, session or company."""
+def activity_panels(words: Words) -> tuple[Panel, ...]:
+    """Return the panels of one user, session or company that show what its calls did; they ask the same."""
 
-    def points(store: Any, view: View) -> Any:
+    def points(store: Store, view: View) -> list[Activity]:
         return people.activity(store, view.scope, view.window, words.kind, value_of(view.path))
 
-    def turns(store: Any, view: View) -> Any:
-        newest_first = words.kind != "session"
-        return people.turns(
-            store, view.scope, view.window, words.kind, value_of(view.path), newest_first=newest_first
-        )
-
-    conversation = (
-        Panel(
-            f"{words.kind}-chat",
-            "Conversation",
-            "The requests of the session as a chat, oldest first, at most 100.",
-            "",
-            turns,
-            draw_chat,
-            kind="content",
-            is_wide=True,
-            explore="",
-        )
-        if words.kind == "session"
-        else Panel(
-            f"{words.kind}-requests",
-            "Requests",
-            "The latest requests, at most 100; a click opens the trace.",
-            "",
-            turns,
-            draw_turns,
-            kind="content",
-            is_wide=True,
-            explore="",
-        )
-    )
     return (
         Panel(
             f"{words.kind}-summary", f"{words.one} at a glance", "", "", points, draw_summary, kind="tiles"
@@ -338,20 +293,46 @@ def page_panels(words: Words) -> tuple[Panel, ...]:
             explore="",
             empty="No call has a known price",
         ),
-        conversation,
+    )
+
+
+def turns_panel(words: Words) -> Panel:
+    """Return the panel with the requests of one user, session or company: of a session as a chat."""
+    is_chat = words.kind == "session"
+
+    def turns(store: Store, view: View) -> list[Turn]:
+        return people.turns(
+            store, view.scope, view.window, words.kind, value_of(view.path), newest_first=not is_chat
+        )
+
+    return Panel(
+        f"{words.kind}-{'chat' if is_chat else 'requests'}",
+        "Conversation" if is_chat else "Requests",
+        "The requests of the session as a chat, oldest first, at most 100."
+        if is_chat
+        else "The latest requests, at most 100; a click opens the trace.",
+        "",
+        turns,
+        draw_chat if is_chat else draw_turns,
+        kind="content",
+        is_wide=True,
+        explore="",
     )
 
 
 def entry(words: Words) -> Entry:
     """Return the page of users, sessions or companies."""
-    many, single = list_panels(words), page_panels(words)
+    many, activity, requests = list_panels(words), activity_panels(words), turns_panel(words)
+    single = (*activity, requests)
 
     def layout(path: str, view: ViewState) -> Any:
         value = value_of(path)
         return _single(words, value, single, view) if value else _list(words, many, view)
 
     def register(app: Dash, context: Context) -> None:
-        panel.register(app, context, (*many, *single))
+        panel.register(app, context, activity, is_telemetry=True)
+        # ratings are given on a page
+        panel.register(app, context, (*many, requests))
 
     return Entry(
         f"/{words.folder}",

@@ -34,7 +34,9 @@ _MOST_PROMPTS: Final = 10_000
 
 def ask_list(store: Store, view: View) -> list[Group]:
     """Return the prompts that fit the search, sorted as the URL says; a project has hundreds of them."""
-    groups = usage.by_label(store, view.scope, view.window, "prompt", order="calls", limit=_MOST_PROMPTS)
+    groups = usage.by_label(
+        store, view.scope, view.window, "prompt", order="calls", limit=_MOST_PROMPTS, has_latency=True
+    )
     text = view.state.option("find").lower()
     keys = dict(_SORTED.values())
     column, is_up = sorting_of(view, keys, "calls")

@@ -241,7 +241,9 @@ def draw_texts(pair: Pair | None, _view: View) -> Any:
 
 
 def _points(store: Store, view: View) -> list[Point]:
-    return usage.over_time(store, view.scope, view.window, "prompt_version", prompt=value_of(view.path))
+    return usage.over_time(
+        store, view.scope, view.window, "prompt_version", prompt=value_of(view.path), has_latency=True
+    )
 
 
 def draw_calls(points: Sequence[Point], view: View) -> Any:
