@@ -25,6 +25,7 @@ from gnomon_schemas.recognition import (
     kind_by_operation,
 )
 from gnomon_schemas.sqltext import mapped, one_of, quoted, strings
+from gnomon_schemas.usage_details import service_tier, usage_details
 from gnomon_schemas.vocabulary import FINISH_REASONS, PROVIDERS
 
 MAX_TEXT_CHARS: Final = 8192
@@ -210,7 +211,7 @@ def _readings(dialects: Sequence[Dialect]) -> str:
     earliest_ns = int(EARLIEST.timestamp()) * 10**9
     error_text = "if(status_message = '', exception['exception.message'], status_message)"
     return f"""\
-* EXCEPT (request, response, usages, f_usage),
+* EXCEPT (request, response, usages, f_usage, said_details),
     otlp_events.3[indexOf(otlp_events.2, 'exception')] AS exception,
     fromUnixTimestamp64Nano(toInt64(received_at_unix_nano), 'UTC') AS received_at,
     start_ns < {earliest_ns} OR start_ns > received_at_unix_nano + {MAX_FUTURE_S * 10**9} AS start_is_senseless,
@@ -229,6 +230,8 @@ def _readings(dialects: Sequence[Dialect]) -> str:
     {bodies.used("cache_read_tokens", 3)} AS seen_cache_read_tokens,
     {bodies.used("cache_write_tokens", 4)} AS seen_cache_write_tokens,
     {bodies.used("reasoning_tokens", 5)} AS reasoning_tokens,
+    {usage_details(dialects)} AS usage_details,
+    {service_tier()} AS service_tier,
     multiIf(f_stream = 'true', true, f_stream = 'false', false, request.stream) AS said_stream,
     arrayFirst(e -> {one_of("e.2", _first_token_events(dialects))}, otlp_events).1 AS first_token_ns,
     {bodies.last_message("input_messages", of_user=True)} AS user_message,
@@ -432,7 +435,8 @@ project,
     error_type, error_code, status_message,
     stream,
     if(said_ttft_ms >= 0 AND ifNull(stream, NOT {_ALWAYS_SAYS_TTFT}), said_ttft_ms, NULL) AS ttft_ms,
-    finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
+    finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_details,
+    service_tier,
     multiIf(NOT has_usage, 'none', stream AND ifNull(cache_read_tokens, 0) = 0
         AND {one_of("dialect", with_trait("invents_stream_usage"))}, 'sdk_estimate', 'provider') AS usage_source,
     kind IN ('generation', 'embedding') AND {IS_CACHE_HIT} AS is_free,

@@ -15,16 +15,44 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, Final
 
-from gnomon_schemas.prices import ALWAYS, DAY_S, PRICE_ARRAYS, PROVIDER_IDS, Price, no_price, price_of
+from gnomon_schemas.prices import (
+    ALWAYS,
+    DAY_S,
+    PRICE_ARRAYS,
+    PROVIDER_IDS,
+    RATES,
+    Price,
+    class_rates,
+    no_price,
+    price_of,
+)
 
 FOREVER: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
-_RATES: Final = ("input", "output", "cache_read", "cache_write", "reasoning", "per_request")
-"""Names of rates in the file, in the order of the lists of `Price`."""
+_RATES: Final = {
+    "input": ("input_mtok", 1.0),
+    "output": ("output_mtok", 1.0),
+    "cache_read": ("cache_read_mtok", 1.0),
+    "cache_write": ("cache_write_mtok", 1.0),
+    "cache_write_1h": ("cache_write_1h_mtok", 1.0),
+    "reasoning": ("output_reasoning_mtok", 1.0),
+    "citation": ("output_citation_mtok", 1.0),
+    "input_audio": ("input_audio_mtok", 1.0),
+    "output_audio": ("output_audio_mtok", 1.0),
+    "cache_read_audio": ("cache_audio_read_mtok", 1.0),
+    "input_image": ("input_image_mtok", 1.0),
+    "output_image": ("output_image_mtok", 1.0),
+    "cache_read_image": ("cache_image_read_mtok", 1.0),
+    "input_video": ("input_video_mtok", 1.0),
+    "output_video": ("output_video_mtok", 1.0),
+    "per_request": ("requests_kcount", 1000.0),
+    "per_web_search": ("web_searches_kcount", 1000.0),
+    "per_file_search": ("storage_searches_kcount", 1000.0),
+}
+"""Names of rates in the file: genai-prices' name, and for how many times as much its amount is."""
 
-_KEYS: Final = ("provider", "model", "valid_from", "valid_to", "discount", "tier", *_RATES)
+_KEYS: Final = ("provider", "model", "valid_from", "valid_to", "service_tier", "discount", "tier", *_RATES)
 _TIER_KEYS: Final = ("above", *_RATES)
-_MILLION: Final = 1e6
 
 
 class PriceFileError(ValueError):
@@ -39,16 +67,18 @@ class OwnPrice:
         provider: lower case; "" for any
         model: name, or a pattern with ``*``
         valid_from, valid_to: UTC, the end excluded
+        service_tier: whose calls it is for, such as batch; "" for all
         discount: off the price list, 0..1; None when `rates` has prices
-        rates: one a tier: the input tokens above which it holds, and USD per million by the order of `_RATES`
+        rates: one a tier: the input tokens above which it holds, and USD by genai-prices' names
     """
 
     provider: str
     model: str
     valid_from: datetime
     valid_to: datetime
+    service_tier: str
     discount: float | None
-    rates: tuple[tuple[int, tuple[float | None, ...]], ...]
+    rates: tuple[tuple[int, Mapping[str, float]], ...]
 
     def is_for(self, provider: str, model: str) -> bool:
         """Whether the entry names this model of this provider."""
@@ -86,7 +116,14 @@ class PriceBook:
         holds = [entry for entry in mine if entry.valid_from <= start < entry.valid_to]
         if not holds:
             return replace(list_price, valid_from=start)
-        entry = holds[-1]
+        # the last entry of each service tier, that of all calls first
+        by_tier = {entry.service_tier: entry for entry in sorted(holds, key=lambda each: each.service_tier)}
+        price = replace(list_price, valid_from=start)
+        for entry in by_tier.values():
+            price = _joined(price, self._of_entry(entry, list_price, start), entry.service_tier)
+        return price
+
+    def _of_entry(self, entry: OwnPrice, list_price: Price, start: datetime) -> Price:
         if entry.discount is None:
             return _own(entry, start, self.version)
         return _discounted(list_price, entry.discount, start, self.version)
@@ -138,7 +175,10 @@ def _entry(raw: Mapping[str, Any], units: float, where: str) -> OwnPrice:
     provider = raw.get("provider", "")
     if not isinstance(provider, str):
         raise PriceFileError(f'{where}: provider must be a text, such as "openai".')
-    return OwnPrice(provider.lower(), model.lower(), since, until, discount, rates)
+    service_tier = raw.get("service_tier", "")
+    if not isinstance(service_tier, str):
+        raise PriceFileError(f'{where}: service_tier must be a text, such as "batch".')
+    return OwnPrice(provider.lower(), model.lower(), since, until, service_tier.lower(), discount, rates)
 
 
 def _discount(raw: Mapping[str, Any], where: str) -> float | None:
@@ -152,9 +192,7 @@ def _discount(raw: Mapping[str, Any], where: str) -> float | None:
     return discount
 
 
-def _tiers(
-    raw: Mapping[str, Any], units: float, where: str
-) -> tuple[tuple[int, tuple[float | None, ...]], ...]:
+def _tiers(raw: Mapping[str, Any], units: float, where: str) -> tuple[tuple[int, Mapping[str, float]], ...]:
     if not set(raw) & set(_RATES):
         raise PriceFileError(
             f"{where}: no price; write input and output, in USD per million tokens, or a discount."
@@ -162,7 +200,7 @@ def _tiers(
     tiers = raw.get("tier", [])
     if not isinstance(tiers, list) or not all(isinstance(each, dict) for each in tiers):
         raise PriceFileError(f"{where}: write each tier as [[price.tier]].")
-    base = _rates(raw, (None,) * len(_RATES), units, where)
+    base = _rates(raw, units, where)
     found = [(0, base)]
     for number, tier in enumerate(tiers, start=1):
         at = f"{where}, tier {number}"
@@ -170,19 +208,16 @@ def _tiers(
         above = tier.get("above")
         if not isinstance(above, int) or isinstance(above, bool) or above <= found[-1][0]:
             raise PriceFileError(f"{at}: above is a number of input tokens, higher than in the tier before.")
-        found.append((above, _rates(tier, base, units, at)))
+        found.append((above, base | _rates(tier, units, at)))
     return tuple(found)
 
 
-def _rates(
-    raw: Mapping[str, Any], base: tuple[float | None, ...], units: float, where: str
-) -> tuple[float | None, ...]:
-    return tuple(
-        _amount(raw[name], f"{where}: {name}") / units * (_MILLION if name == "per_request" else 1.0)
+def _rates(raw: Mapping[str, Any], units: float, where: str) -> dict[str, float]:
+    return {
+        price: _amount(raw[name], f"{where}: {name}") / units * factor
+        for name, (price, factor) in _RATES.items()
         if name in raw
-        else base[number]
-        for number, name in enumerate(_RATES)
-    )
+    }
 
 
 def _day(raw: Mapping[str, Any], name: str, default: datetime, where: str) -> datetime:
@@ -228,20 +263,35 @@ def _positive(value: Any, where: str) -> float:
 
 
 def _own(entry: OwnPrice, start: datetime, version: str) -> Price:
-    lists = [[rate[number] for _, rate in entry.rates] for number in range(len(_RATES))]
-    tiers = [above for above, _ in entry.rates]
-    return price_of(start, [tiers, [0] * len(tiers), [DAY_S] * len(tiers), *lists], version)
+    rates = [(above, 0, DAY_S, "", *class_rates(prices)) for above, prices in entry.rates]
+    return price_of(start, (list(values) for values in zip(*rates, strict=True)), version)
+
+
+def _joined(price: Price, other: Price, service_tier: str) -> Price:
+    """The first price, with the other one for calls of a service tier; "" is all calls."""
+    if not service_tier:
+        return other
+    if not (price.is_known and other.is_known):
+        return price
+    kept = [number for number, tier in enumerate(price.service_tiers) if tier != service_tier]
+    added = [number for number, tier in enumerate(other.service_tiers) if not tier]
+    lists: dict[str, Any] = {
+        name: [getattr(price, name)[at] for at in kept] + [getattr(other, name)[at] for at in added]
+        for name in PRICE_ARRAYS
+    }
+    lists["service_tiers"][len(kept) :] = [service_tier] * len(added)
+    return replace(price, version=other.version, **lists)
 
 
 def _discounted(price: Price, discount: float, start: datetime, version: str) -> Price:
     if not price.is_known:
         return no_price(start)
+    share = 1 - discount
     lowered: dict[str, Any] = {
-        name: [None if rate is None else rate * (1 - discount) for rate in getattr(price, name)]
-        for name in PRICE_ARRAYS
-        if name.endswith("_usd")
+        name: [None if rate is None else rate * share for rate in getattr(price, name)] for name in RATES
     }
-    return replace(price, valid_from=start, version=version, **lowered)
+    extra_usd = [[rate * share for rate in rates] for rates in price.extra_usd]
+    return replace(price, valid_from=start, version=version, extra_usd=extra_usd, **lowered)
 
 
 def _merged(periods: Sequence[Price]) -> list[Price]:

@@ -12,6 +12,9 @@ _RANKS: Final = 100
 _ATTRIBUTES: Final = 1 << 20
 """More than any span has attributes."""
 
+USAGE_DETAILS: Final = (len(FIELDS) + 1) * _RANKS
+"""The number of an attribute that counts a unit of `Dialect.usage_details`, others have field and rank."""
+
 _UNQUOTED: Final = (
     "operation",
     "provider",
@@ -96,6 +99,7 @@ def _source_number(dialects: Sequence[Dialect]) -> str:
     for name, field in (own | shared).items():
         numbers[name] = (FIELDS.index(field) + 1) * _RANKS + ranks[field]
         ranks[field] += 1
+    numbers |= {name: USAGE_DETAILS for dialect in dialects for name in dialect.usage_details}
     own_names = sorted({name.split(" ", 1)[1] for name in own})
     own_name = "concat(dialect, ' ', k)"
     name = f"if(k IN ({strings(own_names)}) AND {own_name} IN ({strings(own)}), {own_name}, k)"
@@ -110,7 +114,9 @@ def _all_fields() -> str:
     for field in _UNQUOTED:
         text = texts[field]
         texts[field] = f"if({quoting} AND startsWith({text}, '\"'), JSONExtractString({text}), {text})"
-    return ",\n    ".join(f"{text} AS f_{field}" for field, text in texts.items())
+    details = f"arrayFilter((at, field) -> field = {USAGE_DETAILS // _RANKS}, found_at, found_fields)"
+    fields = [f"{text} AS f_{field}" for field, text in texts.items()]
+    return ",\n    ".join([*fields, f"arrayMap(at -> (keys[at], texts[at]), {details}) AS said_details"])
 
 
 def kind_by_operation(dialects: Sequence[Dialect]) -> str:

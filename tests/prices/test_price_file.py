@@ -47,7 +47,9 @@ def test_an_own_price_holds_between_its_dates() -> None:
     for at in (datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC), JULY):
         assert first(prices, "gpt-4o-mini", at).input_usd == listed.input_usd
         assert first(prices, "gpt-4o-mini", at).version == price_list_version()
-    assert [price.valid_from for price in prices.periods("openai", "gpt-4o-mini")] == [ALWAYS, MARCH, JULY]
+    listed_starts = {price.valid_from for price in price_periods("openai", "gpt-4o-mini")}
+    starts = [price.valid_from for price in prices.periods("openai", "gpt-4o-mini")]
+    assert starts == sorted({ALWAYS, MARCH, JULY, *listed_starts})
 
 
 def test_a_model_that_no_list_knows() -> None:

@@ -86,6 +86,7 @@ SAID: dict[str, tuple[str, object, object]] = {
     "cache_read_tokens": ("cache_read_tokens", 3, 3),
     "cache_write_tokens": ("cache_write_tokens", 4, 4),
     "reasoning_tokens": ("reasoning_tokens", 5, 5),
+    "service_tier": ("service_tier", "flex", "flex"),
     "cost_reported_usd": ("cost_reported_usd", 0.125, 0.125),
     "session_id": ("session_id", "s", "s"),
     "user_id": ("user_id", "u", "u"),

@@ -149,6 +149,8 @@ def report_batch(store: Store, batch: Batch) -> BatchReport:
 _INSERT_SETTINGS: Mapping[str, object] = {
     # Merging the expressions of the ingest views takes the planner 20 ms and saves nothing on a batch.
     "query_plan_merge_expressions": 0,
+    # Nor is there a comparison to be deduced in them, for which this looks at each anew: a fifth of a small insert.
+    "optimize_and_compare_chain": 0,
     # Replacing within the block before it is written costs a quarter of the insert, and the last view of the
     # ingest has left nothing to replace.
     "optimize_on_insert": 0,
@@ -178,6 +180,8 @@ def price_batch(store: Store, batch: Batch, provider: str, model: str, periods: 
         if not price.is_known:
             continue
         valid_to = after.valid_from if after is not None else _FOREVER
+        if not any(price.valid_from <= minute < valid_to for minute in batch.minutes):
+            continue
         parameters: dict[str, object] = dict(zip(PRICE_ARRAYS, _arrays(price), strict=True))
         parameters |= {"provider": provider, "model": model, "price_version": price.version}
         parameters |= {"valid_from": price.valid_from, "valid_to": valid_to}

@@ -11,6 +11,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from gnomon_schemas.price_units import EXTRA_UNITS
+
 ORDER: Final = (
     "gnomon",
     "openinference",
@@ -60,6 +62,7 @@ FIELDS: Final = (
     "cache_write_tokens",
     "reasoning_tokens",
     "usage",
+    "service_tier",
     "cost_reported_usd",
     "cost",
     "session_id",
@@ -118,6 +121,7 @@ class Dialect:
         own_kind_attributes: the same, of spans of this dialect alone
         name_ends: ends of span names that tell a span's kind, whatever its operation
         events: of `EVENT_FIELDS`, where no attribute says it: an event's name, a space, and its attribute
+        usage_details: attributes that count a unit of `EXTRA_UNITS`
         metadata_prefixes: attributes that begin so are metadata by the rest of their name
         first_token_events: span events of which the first tells when the first token came
         exclusive_providers: providers whose tokens it counts beside the cache; ``*`` is all
@@ -136,6 +140,7 @@ class Dialect:
     own_kind_attributes: Mapping[str, str]
     name_ends: Mapping[str, str]
     events: Mapping[str, tuple[str, ...]]
+    usage_details: Mapping[str, str]
     metadata_prefixes: tuple[str, ...]
     first_token_events: tuple[str, ...]
     exclusive_providers: tuple[str, ...]
@@ -175,6 +180,7 @@ def _load(name: str) -> Dialect:
         own_kind_attributes=dict(raw.get("own_kind_attributes", {})),
         name_ends=dict(raw.get("name_ends", {})),
         events={field: tuple(sources) for field, sources in raw.get("events", {}).items()},
+        usage_details=dict(raw.get("usage_details", {})),
         metadata_prefixes=tuple(raw.get("metadata_prefixes", ())),
         first_token_events=tuple(raw.get("first_token_events", ())),
         exclusive_providers=tuple(raw.get("exclusive_providers", ())),
@@ -183,6 +189,7 @@ def _load(name: str) -> Dialect:
     _check_words(name, "fields", {*dialect.fields, *dialect.own_fields}, FIELDS)
     _check_words(name, "events", {*dialect.events}, EVENT_FIELDS)
     _check_words(name, "traits", dialect.traits, TRAITS)
+    _check_words(name, "usage_details", {*dialect.usage_details.values()}, EXTRA_UNITS)
     return dialect
 
 

@@ -26,21 +26,24 @@ SELECT project,
     error_type, error_code, status_message,
     stream,
     if(said_ttft_ms >= 0 AND ifNull(stream, NOT dialect IN ('openlit')), said_ttft_ms, NULL) AS ttft_ms,
-    finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens,
+    finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, usage_details,
+    service_tier,
     multiIf(NOT has_usage, 'none', stream AND ifNull(cache_read_tokens, 0) = 0
         AND dialect IN ('openlit'), 'sdk_estimate', 'provider') AS usage_source,
     kind IN ('generation', 'embedding') AND lower(cache_status) IN ('hit', 'semantic_hit') AS is_free,
     has_usage AND p_version != '' AND kind IN ('generation', 'embedding') AS is_priced,
-    multiIf(is_free, 0., is_priced, arrayMap((rate, tokens, read, written, reasoned) -> (
+    multiIf(is_free, 0., is_priced, arrayMap((rate, tokens, read, written, reasoned) -> greatest(0, (
         (tokens - read - written) * ifNull(input_usd[rate], 0)
         + read * coalesce(cache_read_usd[rate], input_usd[rate], 0)
         + written * coalesce(cache_write_usd[rate], input_usd[rate], 0)
         + (ifNull(output_tokens, 0) - reasoned) * ifNull(output_usd[rate], 0)
         + reasoned * coalesce(reasoning_usd[rate], output_usd[rate], 0)
-        + ifNull(request_usd[rate], 0)) / 1e6,
-    [arrayLastIndex((start, since, until) -> (start = 0 OR ifNull(input_tokens, 0) > start)
-            AND toUnixTimestamp(start_time) % 86400 >= since AND toUnixTimestamp(start_time) % 86400 < until,
-        tier_starts, from_s, until_s)],
+        + ifNull(request_usd[rate], 0)
+        + arraySum((unit, usd) -> usd * usage_details[unit], extra_units[rate], extra_usd[rate])) / 1e6),
+    [arrayLastIndex((start, since, until, tier) -> (start = 0 OR ifNull(input_tokens, 0) > start)
+            AND toUnixTimestamp(start_time) % 86400 >= since AND toUnixTimestamp(start_time) % 86400 < until
+            AND (tier = '' OR tier = service_tier),
+        tier_starts, from_s, until_s, service_tiers)],
     [ifNull(input_tokens, 0)],
     [least(ifNull(cache_read_tokens, 0), ifNull(input_tokens, 0))],
     [least(ifNull(cache_write_tokens, 0),
@@ -97,7 +100,7 @@ FROM (SELECT *,
     length(output_text) < length(decoded_output) AS output_is_cut,
     toDateTime(start_time, 'UTC') AS priced_at FROM otlp_readings) AS c
 ASOF LEFT JOIN (
-    SELECT provider AS p_provider, model AS p_model, valid_from, tier_starts, from_s, until_s, input_usd, output_usd, cache_read_usd, cache_write_usd, reasoning_usd, request_usd,
+    SELECT provider AS p_provider, model AS p_model, valid_from, tier_starts, from_s, until_s, service_tiers, input_usd, output_usd, cache_read_usd, cache_write_usd, reasoning_usd, request_usd, extra_units, extra_usd,
         price_version AS p_version
     FROM model_prices FINAL) AS p
 ON c.provider = p.p_provider AND c.model = p.p_model AND c.priced_at >= p.valid_from
