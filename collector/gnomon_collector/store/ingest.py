@@ -151,8 +151,6 @@ _INSERT_SETTINGS: Mapping[str, object] = {
     "query_plan_merge_expressions": 0,
     # Nor is there a comparison to be deduced in them, for which this looks at each anew: a fifth of a small insert.
     "optimize_and_compare_chain": 0,
-    # Nor is there a comparison to be deduced in them, for which this looks at each anew: a fifth of a small insert.
-    "optimize_and_compare_chain": 0,
     # Replacing within the block before it is written costs a quarter of the insert, and the last view of the
     # ingest has left nothing to replace.
     "optimize_on_insert": 0,
