@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from gnomon_collector.alerts.baseline import Hourly, Normal, normal_at
 from gnomon_collector.alerts.conditions import (
     Judged,
     Verdict,
+    Verdicts,
     judge_absence,
     judge_burn,
     judge_change,
@@ -21,8 +23,7 @@ from gnomon_collector.alerts.conditions import (
 from gnomon_collector.alerts.figures import Figures, figures_of
 from gnomon_collector.alerts.intervals import Floats
 from gnomon_collector.alerts.model import Absence, BurnRate, Change, Rule, Spike, Threshold
-from gnomon_collector.alerts.states import Look, step
-from gnomon_collector.store.alerts import Instance
+from gnomon_collector.alerts.states import NO_DATA_RESOLVES_S
 from gnomon_collector.store.metric_queries import Readings, Series
 
 
@@ -146,27 +147,38 @@ def _shifted(figures: Figures, places: int) -> Figures:
 
 
 def _firings(rule: Rule, past: Past, figures: Figures, judged: Judged) -> list[Fired]:
-    """Walk the state machine over the stretch, skipping where nothing happens and where it goes on firing."""
-    one = Instance("", rule.name, {})
-    fired: list[Fired] = []
+    """What `states.step` would have made of the looks one after the other, for all at once."""
     verdict, size = judged.verdict, len(judged.verdict)
-    breaches = np.flatnonzero(verdict == Verdict.BREACH)
-    ends = np.flatnonzero((verdict != Verdict.BREACH) & (verdict != Verdict.UNSURE))
+    looks = 1 + max(0, math.ceil(rule.for_ / past.step_s))
+    lasting = _lasting(verdict == Verdict.BREACH, looks)
+    holds = (verdict == Verdict.BREACH) | (verdict == Verdict.UNSURE)
+    over = np.flatnonzero(_is_over(rule, verdict, holds, past.step_s))
+    fired: list[Fired] = []
     place = 0
-    while place < size:
-        if one.state == "normal":
-            place = _following(breaches, place, size)
-            if place == size:
-                break
-        last = max(place, _following(ends, place, size) - 1) if one.state == "firing" else place
-        after = step(one, _look(rule, figures, judged, place, last), rule, past.time(last), past.step_s)
-        if after.is_firing and not one.is_firing:
-            fired.append(Fired(past.time(last), None, after.peak))
-        elif one.is_firing:
-            ended = None if after.is_firing else past.time(last)
-            fired[-1] = Fired(fired[-1].began, ended, after.peak)
-        one, place = after, last + 1
+    while (first := _following(lasting, place, size)) < size:
+        began = first + looks - 1
+        place = _following(over, began, size)
+        peak = _furthest(rule, figures.value[began:place][holds[began:place]])
+        fired.append(Fired(past.time(began), past.time(place) if place < size else None, peak))
     return fired
+
+
+def _lasting(is_breach: npt.NDArray[np.bool_], looks: int) -> npt.NDArray[np.int64]:
+    """Places from which on so many looks in a row are breaches: with fewer nothing fires."""
+    reached = np.concatenate(([0], np.cumsum(is_breach)))
+    return np.flatnonzero(reached[looks:] - reached[:-looks] == looks)
+
+
+def _is_over(
+    rule: Rule, verdict: Verdicts, holds: npt.NDArray[np.bool_], step_s: int
+) -> npt.NDArray[np.bool_]:
+    """Where a firing would be resolved, if there was one: nothing held it for long enough."""
+    places = np.arange(len(verdict))
+    last_held = np.maximum.accumulate(np.where(holds, places, -1)) if len(places) else places
+    recovering_s = (places - last_held - 1) * step_s
+    without_data_s = max(rule.keep_firing, NO_DATA_RESOLVES_S)
+    needed_s = np.where(verdict == Verdict.NO_DATA, without_data_s, rule.keep_firing)
+    return ~holds & (recovering_s > 0) & (recovering_s >= needed_s)
 
 
 def _following(places: npt.NDArray[np.int64], place: int, size: int) -> int:
@@ -175,12 +187,11 @@ def _following(places: npt.NDArray[np.int64], place: int, size: int) -> int:
     return int(places[found]) if found < len(places) else size
 
 
-def _look(rule: Rule, figures: Figures, judged: Judged, place: int, last: int) -> Look:
-    """What was seen at `last`, with the furthest value since `place`."""
-    values = figures.value[place : last + 1]
+def _furthest(rule: Rule, values: Floats) -> float | None:
     known = values[~np.isnan(values)]
-    value = float(known.max() if rule.is_upward else known.min()) if len(known) else None
-    return Look(Verdict(int(judged.verdict[last])), value, None, None, float(figures.samples[last]))
+    if not len(known):
+        return None
+    return float(known.max() if rule.is_upward else known.min())
 
 
 def regular(series: Series, first: datetime, step_s: int, size: int) -> Readings:

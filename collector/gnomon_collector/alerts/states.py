@@ -18,7 +18,7 @@ from gnomon_collector.store.metric_facts import Key
 _MOST_INTERVALS = 3
 """A look counts for at most so many intervals, however long ago the last one was."""
 
-_NO_DATA_RESOLVES_S = 900.0
+NO_DATA_RESOLVES_S = 900.0
 """A firing without any data ends after this: there is nothing left that could be failing."""
 
 
@@ -80,7 +80,7 @@ def _moved(one: Instance, look: Look, rule: Rule, now: datetime, elapsed_s: floa
         return replace(one, state="recovering", held_s=0.0)
     needed_s = rule.keep_firing
     if look.verdict is Verdict.NO_DATA:
-        needed_s = max(needed_s, _NO_DATA_RESOLVES_S)
+        needed_s = max(needed_s, NO_DATA_RESOLVES_S)
     if held_s < needed_s:
         return replace(one, held_s=held_s)
     return replace(one, state="normal", held_s=0.0, resolved_at=now)

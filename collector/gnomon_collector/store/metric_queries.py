@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from math import floor, log2
+from math import floor, log2, prod
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -20,6 +20,8 @@ from gnomon_collector.store.metric_facts import Ask as Ask
 from gnomon_collector.store.metric_facts import Key as Key
 from gnomon_collector.store.metric_facts import Window as Window
 from gnomon_collector.store.metric_facts import fact_rows
+from gnomon_collector.store.queries import filters
+from gnomon_collector.store.queries.person_rows import person_rows
 from gnomon_schemas.metrics import (
     Highest,
     Mean,
@@ -43,6 +45,9 @@ MOST_GROUPS: Final = 50_000
 _HOUR_S: Final = 3600
 _HOURLY_FROM_S: Final = 6 * _HOUR_S
 """Windows from here on are read from the hourly rollup, their start widened to the hour."""
+
+_PERSONS: Final = {"user_id": "user_id", "session_id": "session_id", "company_id": "company"}
+"""Dimensions that whole traces have too, and their columns there."""
 
 
 @dataclass(frozen=True)
@@ -161,18 +166,12 @@ def series_query(
     These are the end of the window in seconds since 1970, first, second, low and high, in no order.
     """
     table = "calls_per_hour" if step_s % _HOUR_S == 0 else "calls_per_minute"
-    if groups is not None:
-        # more than the groups, but a condition on a single column spares reading the others
-        values = {name: sorted({key[place] for key in groups}) for place, name in enumerate(ask.group_by, 1)}
-        ask = replace(ask, filter={**ask.filter, **values})
-    facts, parameters = fact_rows(ask, span.start - timedelta(seconds=window_s - step_s), span.end, table)
     columns = ("project", *ask.group_by)
-    conditions = []
     if groups is not None:
-        # a tuple of one is no tuple to ClickHouse
-        kind = f"Tuple({', '.join(['String'] * len(columns))})" if len(columns) > 1 else "String"
-        conditions.append(f"({', '.join(columns)}) IN {{groups:Array({kind})}}")
-        parameters["groups"] = [tuple(key) if len(columns) > 1 else key[0] for key in groups]
+        ask = _narrowed(ask, groups)
+    facts, parameters = fact_rows(ask, span.start - timedelta(seconds=window_s - step_s), span.end, table)
+    conditions, chosen_groups = _only(groups, columns) if groups is not None else ([], {})
+    parameters |= chosen_groups
     if hours_of_day is not None:
         conditions.append("toHour(time) IN {hours_of_day:Array(UInt8)}")
         parameters["hours_of_day"] = list(hours_of_day)
@@ -191,6 +190,24 @@ def series_query(
     )
     bounds = {"after": span.start, "until": span.end}
     return sql, parameters | bounds | {"step_s": step_s}
+
+
+def _narrowed(ask: Ask, groups: Sequence[Key]) -> Ask:
+    """A question with a condition on each column: it may let in more than the groups, and spares reading others."""
+    values = {name: _values(groups, place) for place, name in enumerate(ask.group_by, 1)}
+    return replace(ask, projects=tuple(_values(groups, 0)), filter={**ask.filter, **values})
+
+
+def _values(groups: Sequence[Key], place: int) -> list[str]:
+    return sorted({key[place] for key in groups})
+
+
+def _only(groups: Sequence[Key], columns: Sequence[str]) -> tuple[list[str], dict[str, object]]:
+    """The condition that leaves the groups alone, where those on each column (`_narrowed`) let in more."""
+    if len(set(groups)) == prod(len(_values(groups, place)) for place in range(len(columns))):
+        return [], {}
+    kinds = ", ".join(["String"] * len(columns))
+    return [f"({', '.join(columns)}) IN {{groups:Array(Tuple({kinds}))}}"], {"groups": list(groups)}
 
 
 def _in_windows(ask: Ask, facts: str, names: str, windows: int) -> str:
@@ -340,8 +357,21 @@ def active_projects(store: Store, since: datetime) -> tuple[str, ...]:
 
 
 def largest_groups(store: Store, ask: Ask, span: Window, limit: int) -> tuple[list[Key], int]:
-    """Return the groups with most calls, or judgements, largest first, and how many groups there are."""
-    facts, parameters = fact_rows(ask, _floor_hour(span.start), span.end, "calls_per_hour")
+    """Return the groups with most calls, or judgements, largest first, and how many groups there are.
+
+    Users, sessions and companies are counted by traces where these are summed up already (docs/adr/0020).
+    """
+    person = _PERSONS.get(ask.group_by[0]) if len(ask.group_by) == 1 and not ask.filter else None
+    if person and ask.source == "calls" and len(ask.projects) == 1:
+        found = person_rows(
+            store, filters.Scope(ask.projects[0]), filters.Window(span.start, span.end, _HOUR_S)
+        )
+        facts = (
+            f"SELECT {{project:String}} AS project, {person} AS {ask.group_by[0]}, calls FROM ({found.sql})"  # noqa: S608
+        )
+        parameters: dict[str, object] = dict(found.parameters)
+    else:
+        facts, parameters = fact_rows(ask, _floor_hour(span.start), span.end, "calls_per_hour")
     columns = ", ".join(("project", *ask.group_by))
     rows = store.query(
         f"SELECT {columns}, count() OVER () FROM ({facts}) GROUP BY {columns}"  # noqa: S608
