@@ -36,6 +36,8 @@ CONFIG: Final[dict[str, Any]] = {
     "modeBarButtons": [["toImage", "zoom2d", "resetScale2d"]],
     "toImageButtonOptions": {"format": "png", "scale": 2},
     "doubleClick": "reset",
+    # exchanged for the viewer's language by `gnomon_dashboard.translation`
+    "locale": "en",
 }
 _MILLISECOND_TICKS: Final = tuple(factor * 10**exponent for exponent in range(7) for factor in (1, 2, 5))
 _HOUR_MS: Final = 3_600_000
@@ -172,7 +174,7 @@ def cost_by_model(rows: Sequence[ModelUsage], canvas: Canvas) -> Figure:
     for bars in figure["data"]:
         bars["hovertemplate"] = "%{customdata}"
         bars["customdata"] = [units.usd(value) for value in bars["y"]]
-        bars["y"] = [units.amount(value) for value in bars["y"]]
+        bars["y"] = [rounded(units.amount(value)) for value in bars["y"]]
     figure["layout"]["yaxis"] |= units.money_axis() | {"tickformat": "~f" if _small(figure) else "~s"}
     return figure
 
@@ -275,12 +277,21 @@ def line(name: str, x: Sequence[str], y: Sequence[float | None], colour: str) ->
         "mode": "lines+markers",
         "name": name,
         "x": list(x),
-        "y": list(y),
+        "y": [rounded(value) for value in y],
         "line": {"color": colour, "width": 2, "shape": "linear"},
         # a line cannot show a value that has no neighbour
-        "marker": {"color": colour, "size": [5 if alone else 0 for alone in lonely], "line": {"width": 0}},
+        "marker": {
+            "color": colour,
+            "size": [5 if alone else 0 for alone in lonely] if any(lonely) else 0,
+            "line": {"width": 0},
+        },
         "connectgaps": False,
     }
+
+
+def rounded(value: float | None) -> float | None:
+    """Return a number as a chart draws it: to six digits, since the others only take time on the wire."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def local_times(times: Sequence[datetime], canvas: Canvas) -> list[str]:

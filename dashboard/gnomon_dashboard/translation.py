@@ -40,6 +40,8 @@ SAID: Final = frozenset({"message", "error", "title", "description", "meaning", 
 """What scripts are answered in words."""
 WORDS_OF_FIGURES: Final = frozenset({"x", "y", "customdata", "ticktext", "tickvals"})
 """Lists whose items are exchanged where they are words to the letter: they may hold thousands of others."""
+_LOCALE: Final = "locale"
+"""What a chart is told the language of its own words and dates by (assets/charts.js)."""
 _DATES: Final[Mapping[str, str]] = {
     "Mon": "пн", "Tue": "вт", "Wed": "ср", "Thu": "чт", "Fri": "пт", "Sat": "сб", "Sun": "вс",
     "Jan": "янв", "Feb": "фев", "Mar": "мар", "Apr": "апр", "May": "мая", "Jun": "июн",
@@ -141,6 +143,8 @@ def translated(value: Any, language: str, key: str = "", texts: Collection[str] 
         texts: names of what holds a text
     """
     if isinstance(value, str):
+        if key == _LOCALE:
+            return language
         if key in texts:
             return exchanged(value, language)
         return words(language).get(value, value) if key in WORDS_OF_FIGURES else value

@@ -51,6 +51,12 @@ SCRIPT_WORDS: Final = (
     "Revoke {}? What uses it is refused from now on.",
     "Make a new password for {}? The old one stops working.",
     "Remove {}? Open sessions end.",
+    "Download plot as a PNG",
+    "Sorry, there was a problem downloading your image!",
+    "Zoom",
+    "Reset axes",
+    "Double-click to zoom back out",
+    "Double-click on legend to isolate one trace",
 )
 
 
