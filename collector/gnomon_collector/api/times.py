@@ -10,6 +10,9 @@ from gnomon_collector.errors import BadRequest
 from gnomon_collector.store.metric_queries import Window
 
 LONGEST: Final = timedelta(days=3660)
+YEARS: Final = range(1990, 2200)
+"""Of the times that can be asked about: within what the database has times for, however long the range."""
+
 _RANGE: Final = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -24,13 +27,13 @@ def window(
         start: wins over `range_`.
 
     Raises:
-        BadRequest: it is no range, or ends before it starts
+        BadRequest: it is no range, ends before it starts, or is not of our time
     """
     until = _utc(end) if end else now
-    since = _utc(start) if start else until - length_of(range_ or "24h")
-    if not timedelta(0) < until - since <= LONGEST:
+    length = until - _utc(start) if start else length_of(range_ or "24h")
+    if not timedelta(0) < length <= LONGEST:
         raise BadRequest("The time must end after it starts, and be ten years at most.")
-    return Window(since, until)
+    return Window(until - length, until)
 
 
 def length_of(text: str) -> timedelta:
@@ -46,4 +49,6 @@ def length_of(text: str) -> timedelta:
 
 
 def _utc(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise BadRequest(f"Nothing is known of the year {moment.year}: ask from {YEARS[0]} to {YEARS[-1]}.")
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
