@@ -89,7 +89,11 @@ def with_firings(figure: Figure, incidents: Sequence[Incident], canvas: Canvas) 
 def _ticks(unit: Unit, top: float) -> dict[str, Any]:
     if unit == "ms":
         return duration_ticks(top)
-    return {"tickformat": ".0%" if top > 0.08 else ".1%"} if unit == "ratio" else {"tickformat": "~s"}
+    if unit == "ratio":
+        return {"tickformat": ".0%" if top > 0.08 else ".1%"}
+    # by thousands only: "20m" would be read as millions
+    plain = {"tickformat": "~s" if top >= 1 else "~f"}
+    return plain | {"tickprefix": "$"} if unit == "usd" else plain
 
 
 def _values(group: GroupPreview, colour: str, canvas: Canvas, unit: Unit) -> Figure:

@@ -189,28 +189,31 @@ def _difference_cell(change: Difference) -> Cell:
     return Cell(f"{change.value:+.3f}  [{change.low:+.2f}, {change.high:+.2f}]", tone=tone)
 
 
-def ask_examples(store: Store, view: View) -> list[Example]:
-    found: list[Example] = []
+def ask_examples(store: Store, view: View) -> list[tuple[str, Example]]:
+    found: list[tuple[str, Example]] = []
     for one in quality.judged_names(store, view.project, view.window):
-        found += quality.worst_examples(
+        worst = quality.worst_examples(
             store, view.scope, view.window, one.evaluator, one.version, _EXAMPLES_EACH
         )
-    return sorted(found, key=lambda one: (one.value or 0.0, -one.happened_at.timestamp()))[:_MOST_EXAMPLES]
+        found += [(one.title, example) for example in worst]
+    return sorted(found, key=lambda one: (one[1].value or 0.0, -one[1].happened_at.timestamp()))[
+        :_MOST_EXAMPLES
+    ]
 
 
-def draw_examples(rows: Sequence[Example], view: View) -> Any:
+def draw_examples(rows: Sequence[tuple[str, Example]], view: View) -> Any:
     if not rows:
         return None
     cells = [
         [
             Cell(f"{row.happened_at.astimezone(view.zone):%d %b %H:%M}", _trace_of(row, view)),
-            Cell(row.evaluator),
-            Cell(row.label, tone="bad" if (row.value or 0) < 0.5 else ""),
+            Cell(title),
+            Cell(row.label.replace("_", " "), tone="bad" if (row.value or 0) < 0.5 else ""),
             Cell(row.reasoning),
             Cell(row.prompt_version or units.NOTHING),
             Cell(row.model),
         ]
-        for row in rows
+        for title, row in rows
     ]
     return ranking(("When", "Evaluator", "Verdict", "Why", "Prompt", "Model"), cells, texts=6)
 

@@ -38,7 +38,7 @@ TEXTS: Final = frozenset(
 )
 SAID: Final = frozenset({"message", "error", "title", "description", "meaning", "shown"})
 """What scripts are answered in words."""
-WORDS_OF_FIGURES: Final = frozenset({"x", "y", "customdata", "ticktext", "tickvals"})
+WORDS_OF_FIGURES: Final = frozenset({"x", "y", "customdata", "ticktext", "tickvals", "text"})
 """Lists whose items are exchanged where they are words to the letter: they may hold thousands of others."""
 _LOCALE: Final = "locale"
 """What a chart is told the language of its own words and dates by (assets/charts.js)."""
@@ -47,6 +47,10 @@ _DATES: Final[Mapping[str, str]] = {
     "Jan": "янв", "Feb": "фев", "Mar": "мар", "Apr": "апр", "May": "мая", "Jun": "июн",
     "Jul": "июл", "Aug": "авг", "Sep": "сен", "Oct": "окт", "Nov": "ноя", "Dec": "дек",
 }  # fmt: skip
+_UNITS: Final[Mapping[str, str]] = {"ms": "мс", "s": "с", "min": "мин", "h": "ч", "d": "д"}
+_UNIT: Final = re.compile(r"(?<=\d )(?:ms|s|min|h|d)(?![A-Za-z])")
+_IS_FIGURE: Final = re.compile(rf"(?:[^A-Za-zА-яЁё]|{_UNIT.pattern}|(?<=\d)[kMBT](?![A-Za-z]))+")
+"""A text of numbers and units alone, such as ``1 h 12 min`` or ``584 ms · 97.7%``."""
 _CLOCK: Final = r"\d\d:\d\d(?::\d\d)?"
 _DATE: Final = (
     rf"((?:[A-Z][a-z][a-z] )?\d\d [A-Z][a-z][a-z](?: \d{{4}})?(?:,? {_CLOCK})?|[A-Z][a-z][a-z] {_CLOCK})"
@@ -98,6 +102,8 @@ def exchanged(text: str, language: str) -> str:
         return found or text
     if _IS_DATE.fullmatch(text):
         return _dated(text)
+    if _IS_FIGURE.fullmatch(text):
+        return _measured(text)
     for pattern, translation in sentences(language):
         match = pattern.fullmatch(text)
         if match:
@@ -108,6 +114,10 @@ def exchanged(text: str, language: str) -> str:
 def _dated(text: str) -> str:
     """A date as pages write it, ``Fri 20 Nov, 12:00``, with its day and month in Russian."""
     return _IN_DATE.sub(lambda found: _DATES.get(found[0], found[0]), text)
+
+
+def _measured(figure: str) -> str:
+    return _UNIT.sub(lambda found: _UNITS[found[0]], figure)
 
 
 def filled(translation: str, parts: Sequence[str]) -> str:
@@ -147,13 +157,19 @@ def translated(value: Any, language: str, key: str = "", texts: Collection[str] 
             return language
         if key in texts:
             return exchanged(value, language)
-        return words(language).get(value, value) if key in WORDS_OF_FIGURES else value
+        return _word_of_figure(value, language) if key in WORDS_OF_FIGURES else value
     if isinstance(value, list):
         inner = key if key in LISTS or key in WORDS_OF_FIGURES else ""
         return [translated(item, language, inner, texts) for item in value]
     if isinstance(value, dict):
         return {name: translated(item, language, name, texts) for name, item in value.items()}
     return value
+
+
+def _word_of_figure(text: str, language: str) -> str:
+    dictionary = words(language)
+    is_figure = bool(dictionary) and _IS_FIGURE.fullmatch(text)
+    return dictionary.get(text) or (_measured(text) if is_figure else text)
 
 
 def language_of(headers: Mapping[str, str]) -> str:

@@ -106,7 +106,9 @@ def test_numbers_and_names_stand_in_the_translation() -> None:
         "За последние 30 дней сработало бы 3 раза, 0.7 в неделю."
     )
     assert exchanged("Output length: drift", "ru") == "Длина ответа: дрейф"
-    assert exchanged("for 1 h 12 min", "ru") == "уже 1 h 12 min"
+    assert exchanged("for 1 h 12 min", "ru") == "уже 1 ч 12 мин"
+    assert exchanged("584 ms · 97.7%", "ru") == "584 мс · 97.7%"
+    assert exchanged("budget s of 3 model h", "ru") == "budget s of 3 model h"
     for text in ("what a user wrote", "for example this", "a cup of tea", "the payment failed"):
         assert exchanged(text, "ru") == text
     assert exchanged("2 failed", "en") == "2 failed"

@@ -46,11 +46,16 @@ def unit_of(incident: Incident) -> Unit:
 def where(labels: Mapping[str, str]) -> str:
     """Return a label set as people read it: the values, each with its name where that helps."""
     parts = [
-        value if name == "service_name" else f"{_spoken(name)} {value}"
+        value if name == "service_name" else f"{spoken(name)} {value}"
         for name, value in labels.items()
         if value
     ]
     return ", ".join(parts)
+
+
+def spoken(dimension: str) -> str:
+    """Return the name of a dimension as people say it."""
+    return dimension.removesuffix("_name").removesuffix("_id").replace("_", " ")
 
 
 def headline(incident: Incident) -> str:
@@ -105,7 +110,3 @@ def incident_link(base_url: str, incident: Incident) -> str:
 def trace_link(base_url: str, project: str, trace_id: str, span_id: str) -> str:
     """Return the address of a call in the dashboard."""
     return f"{base_url}/trace/{quote(trace_id, safe='')}?{urlencode({'project': project, 'span': span_id})}"
-
-
-def _spoken(name: str) -> str:
-    return name.removesuffix("_name").removesuffix("_id").replace("_", " ")

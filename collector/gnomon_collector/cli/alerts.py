@@ -57,14 +57,15 @@ def list_(project: str, hours: float, as_json: bool, fail: bool) -> None:
 
 
 @alerts.command()
+@click.option("--project", default="*", help="Only rules that look at this project.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="JSON.")
 @data_option
-def rules(as_json: bool) -> None:
+def rules(project: str, as_json: bool) -> None:
     """Show the rules in force: Gnomon's own, those of the alerts file and of the dashboard."""
     from rich.table import Table
 
     with reach(settings_of()) as way:
-        found = way.run("list_rules")
+        found = way.run("list_rules", project=project)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -221,7 +222,7 @@ def test(channel: str) -> None:
     if result["status"] == "sent":
         click.echo(f"A test message went to {channel}.")
         return
-    click.echo(f"Error: the channel {channel} did not take it: {result['error']}.", err=True)
+    click.echo(f"Error: the channel {channel} did not take it: {result['error'].rstrip('.')}.", err=True)
     click.get_current_context().exit(1)
 
 
@@ -233,10 +234,15 @@ def check(file: Path) -> None:
     from gnomon_collector.alerts.config import read_config
 
     found = read_config(file)
-    click.echo(
-        f"{file}: {len(found.rules)} rules, {len(found.channels)} channels, {len(found.mutes)} mute times,"
-        f" {len(found.budgets)} budgets, {len(found.slos)} objectives."
-    )
+    counts = {
+        "rule": len(found.rules),
+        "channel": len(found.channels),
+        "mute time": len(found.mutes),
+        "budget": len(found.budgets),
+        "objective": len(found.slos),
+    }
+    told = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
+    click.echo(f"{file}: {told}.")
 
 
 def _definition(rule: str, stdin: TextIO) -> str:

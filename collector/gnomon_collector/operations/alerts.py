@@ -34,12 +34,14 @@ def list_alerts(operator: Operator, project: str = "*", hours: float = 0, limit:
     return [_incident(one) for one in found]
 
 
-def list_rules(operator: Operator) -> Json:
-    """Return the rules in force, and the names of the channels."""
+def list_rules(operator: Operator, project: str = "*") -> Json:
+    """Return the rules in force, of one project or of all, and the names of the channels."""
     book = _rulebook(operator)
     return {
         "rules": [
-            rule.model_dump(mode="json", by_alias=True, exclude_defaults=True) for rule in book.rules()
+            rule.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            for rule in book.rules()
+            if project == "*" or project in rule.projects([project])
         ],
         "channels": [one.name for one in book.config.channels],
     }

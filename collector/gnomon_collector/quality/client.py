@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx  # noqa: F401  (openai looks at the module as soon as any thread has begun to import it: it must be whole)
 import openai
 from openai.types.chat import ChatCompletion
 

@@ -7,7 +7,7 @@ from typing import Any
 from dash import dcc, html
 
 from gnomon_collector.alerts.model import Rule
-from gnomon_collector.alerts.wording import comparison, lasting, shown, unit_of, where
+from gnomon_collector.alerts.wording import comparison, lasting, shown, spoken, unit_of, where
 from gnomon_collector.store.alerts import Delivery, Incident, Silence
 from gnomon_dashboard.components.attributes import data
 from gnomon_dashboard.components.icons import icon
@@ -56,7 +56,7 @@ def rule_table(rules: Sequence[Rule], project: str, link: Link) -> Any:
         [
             Cell(one.name, link(one.name)),
             Cell(one.definition.title),
-            Cell(", ".join(one.group_by) or "–"),
+            Cell(", ".join(map(spoken, one.group_by)) or "–"),
             Cell(_CONDITIONS.get(one.condition.kind, one.condition.kind)),
             Cell(one.severity, tone="bad" if one.severity == "critical" else ""),
             Cell("this project" if one.project == project else "all projects"),
@@ -65,6 +65,16 @@ def rule_table(rules: Sequence[Rule], project: str, link: Link) -> Any:
         for one in rules
     ]
     return ranking(("Rule", "Metric", "For each", "Fires on", "Severity", "Of", "State"), rows, texts=7)
+
+
+def place(labels: Mapping[str, str]) -> list[Any]:
+    """Return a label set as `where` has it, the names apart from the values, which nobody translates."""
+    parts: list[Any] = []
+    for name, value in labels.items():
+        if value:
+            told = [] if name == "service_name" else [html.Span(spoken(name)), " "]
+            parts += [*([", "] if parts else []), *told, html.Span(value, className="data")]
+    return parts
 
 
 def silence_list(silences: Sequence[Silence], zone: tzinfo) -> Any:
@@ -108,7 +118,7 @@ def _firing(one: Incident, link: Link, now: datetime) -> Any:
                     className="alert-head",
                 ),
                 html.Span(f"for {lasting(one, now)}{taken}", className="alert-when"),
-                html.Span(f"{where(one.labels)}: {comparison(one)}" if one.labels else comparison(one)),
+                html.Span([*place(one.labels), *([": "] if one.labels else []), html.Span(comparison(one))]),
             ],
             href=link(one.incident_id),
         )

@@ -57,10 +57,11 @@ def draw_summary(found: Summary, view: View) -> Any:
     critical = sum(one.severity == "critical" for one in found.firing)
     undelivered = [one for one in found.deliveries if one.status in ("failed", "given_up")]
     weeks = view.window.seconds / (7 * 86_400)
+    pace = f"{len(found.lately) / weeks:.1f} a week" if weeks >= 1 else ""
     return tiles.render(
         [
             _tile("alerts-now", "Firing now", len(found.firing), f"{critical} critical" if critical else ""),
-            _tile("alerts-fired", "Fired", len(found.lately), f"{len(found.lately) / weeks:.1f} a week"),
+            _tile("alerts-fired", "Fired", len(found.lately), pace),
             _tile("alerts-silences", "Silences", len(found.silences), ""),
             _tile("alerts-sent", "Messages", len(found.deliveries), ""),
             _tile(

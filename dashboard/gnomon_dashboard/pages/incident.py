@@ -8,7 +8,7 @@ from typing import Any, Final
 from dash import Dash, dcc, html
 
 from gnomon_collector.alerts.message import evidence_of
-from gnomon_collector.alerts.wording import headline, lasting, shown, unit_of, where
+from gnomon_collector.alerts.wording import headline, lasting, shown, spoken, unit_of
 from gnomon_collector.store.alerts import AlertRecords, Delivery, Incident
 from gnomon_collector.store.engine import Store
 from gnomon_dashboard import alert_figures, links, state, units
@@ -54,7 +54,7 @@ def draw_head(found: Incident | None, view: View) -> Any:
     ended = "it still fires" if found.resolved_at is None else "it is over"
     pairs = {
         "State": f"{found.severity}; fired {fired}, for {lasting(found, now)}; {ended}",
-        "Where": where(found.labels),
+        "Where": alert_list.place(found.labels),
         "Value": f"{shown(found.value, unit)} when it fired, {shown(found.peak, unit)} at its worst",
         "Normal": shown(found.normal, unit) if found.normal is not None else "",
         "Limit": shown(found.threshold, unit) if found.threshold is not None else "",
@@ -83,7 +83,7 @@ def draw_causes(found: Incident | None, _view: View) -> Any:
         return None
     rows = [
         [
-            Cell(str(one["dimension"]).replace("_", " ")),
+            Cell(spoken(str(one["dimension"]))),
             Cell(str(one["value"])),
             Cell(units.percent(min(1.0, one["power"]), 0), share=one["power"]),
             Cell(units.number(one["now"]) if one["now"] >= 10 else f"{one['now']:.3g}"),

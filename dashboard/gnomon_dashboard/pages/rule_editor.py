@@ -31,7 +31,7 @@ from gnomon_dashboard.components.attributes import aria
 from gnomon_dashboard.components.rule_fields import field_id, group_id
 from gnomon_dashboard.context import Context, View, resolve
 from gnomon_dashboard.rule_form import CONDITION_KEYS, FIELDS, Shown, read_form, write_form
-from gnomon_schemas.metrics import METRICS, PATTERNS, ROLLUP_DIMENSIONS, Metric, metric
+from gnomon_schemas.metrics import METRICS, PATTERNS, ROLLUP_DIMENSIONS, Metric, Unit, metric
 
 InForce: TypeAlias = Callable[[Store, str], Sequence[Rule]]
 """Says which rules of a project are evaluated."""
@@ -44,6 +44,17 @@ PREVIEW_WORDS: Final = "alert-preview-words"
 _DAYS: Final = 30
 _GROUPED: Final = tuple(one.name for one in CONDITION_KEYS)
 _SUGGESTED_FROM: Final = timedelta(days=1)
+_VALUES: Final[Mapping[Unit, str]] = {
+    "ms": "Values are in milliseconds.",
+    "s": "Values are in seconds.",
+    "usd": "Values are in US dollars.",
+    "tokens": "Values are in tokens.",
+    "tokens/s": "Values are in tokens per second.",
+    "ratio": "Values are shares, 0 to 1.",
+    "score": "Values are scores, 0 to 1.",
+    "effect": "1 and more is drift.",
+}
+"""What a limit is given in, by unit; a count needs no word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +137,7 @@ def metric_words(name: object) -> tuple[str, str, list[str]]:
         found = metric(str(name))
     except ValueError:
         return "", "", []
-    unit = f"Values are in {found.unit}." if found.unit != "ratio" else "Values are shares, 0 to 1."
-    return found.help, unit, list(found.dimensions)
+    return found.help, _VALUES.get(found.unit, ""), list(found.dimensions)
 
 
 def preview_shown(store: Store, text: str, view: View, now: datetime) -> tuple[Any, Any]:
