@@ -12,7 +12,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +21,6 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 
 from gnomon_collector.admin import AdminParts, InboxStatus, admin_router
@@ -41,7 +39,6 @@ from gnomon_collector.ingest.rollup_worker import RollupWorker
 from gnomon_collector.jobs import JobBoard, JobParts, JobRunner
 from gnomon_collector.operations.operator import Operator
 from gnomon_collector.operations.registry import run as run_operation
-from gnomon_collector.patience import PatientProtocol
 from gnomon_collector.price_desk import LocalDesk, PriceDesk
 from gnomon_collector.runfile import DataDirLock, ServerFile, remove_server_file, write_server_file
 from gnomon_collector.settings import Settings
@@ -51,6 +48,7 @@ from gnomon_collector.store.migrations import migrate
 from gnomon_collector.store.price_source import PriceSource
 from gnomon_collector.store.prices import are_in_step, refresh_prices
 from gnomon_collector.store.users import create_user, list_users, new_password
+from gnomon_collector.web_servers import WebServers, shown_host
 from gnomon_schemas.money import Currency
 
 DASHBOARD = "gnomon_dashboard.app:create_dashboard"
@@ -67,8 +65,6 @@ ADMIN_USER = "admin"
 
 _SECRET_FILE = "session-secret"
 _START_S = 30.0
-# A connection that is still open gets this long to finish when the server stops.
-_GRACE_S = 3
 
 
 def run(settings: Settings, parts: Sequence[str]) -> None:
@@ -127,7 +123,7 @@ def _start(
     first = _first_credentials(store) if settings.auth == "on" else None
     keys = stack.enter_context(KeyRing(store))
     token = secrets.token_urlsafe(32)
-    servers = _Servers(settings, stack, stop)
+    servers = WebServers(settings.host, stack, stop)
     http_url = ui_url = ""
     grpc_address = ""
     collector: IngestParts | None = None
@@ -205,7 +201,7 @@ def _start_grpc(settings: Settings, collector: IngestParts, stack: ExitStack) ->
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     server = OtlpGrpcServer(intake, host, settings.otlp_grpc_port, "--otlp-grpc-port")
     stack.callback(server.stop)
-    return f"{_shown_host(settings.host)}:{server.port}"
+    return f"{shown_host(settings.host)}:{server.port}"
 
 
 def _start_jobs(parts: JobParts, stack: ExitStack) -> JobRunner:
@@ -297,66 +293,6 @@ def _session_secret(settings: Settings) -> str:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(secret)
         return secret
-
-
-class _Servers:
-    """uvicorn servers, each in a thread of its own."""
-
-    def __init__(self, settings: Settings, stack: ExitStack, stop: threading.Event) -> None:
-        self._settings = settings
-        self._stack = stack
-        self._stop = stop
-
-    def start(self, name: str, app: Any, port: int, flag: str) -> str:
-        """Serve `app` and return its base URL once it listens."""
-        listener = _listen(self._settings.host, port, flag)
-        self._stack.callback(listener.close)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            lifespan="auto",
-            timeout_graceful_shutdown=_GRACE_S,
-            server_header=False,
-            http=PatientProtocol,
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=self._serve, args=(server, listener), name=name, daemon=True)
-        thread.start()
-        self._stack.callback(_stop_server, server, thread)
-        return f"http://{_shown_host(self._settings.host)}:{listener.getsockname()[1]}"
-
-    def _serve(self, server: uvicorn.Server, listener: socket.socket) -> None:
-        try:
-            server.run(sockets=[listener])
-        finally:
-            self._stop.set()  # the process does not go on without one of its servers
-
-
-def _stop_server(server: uvicorn.Server, thread: threading.Thread) -> None:
-    server.should_exit = True
-    thread.join()
-
-
-def _listen(host: str, port: int, flag: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port with {flag} PORT."
-        ) from None
-    listener.listen(1024)
-    return listener
-
-
-def _shown_host(host: str) -> str:
-    if host in ("0.0.0.0", "::"):
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
 
 
 def _wait(stop: threading.Event) -> None:

@@ -213,7 +213,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=float, default=1000.0, help="spans per second (1000)")
     parser.add_argument("--spans", type=int, default=50, help="per request (50)")
     parser.add_argument("--idle-seconds", type=float, default=60.0, help="with a page open, 0 for none (60)")
-    parser.add_argument("--settle-seconds", type=float, default=15.0, help="of rest before idling (15)")
+    parser.add_argument(
+        "--settle-seconds",
+        type=float,
+        default=60.0,
+        help="of rest before idling: what was loaded is merged (60)",
+    )
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
     options = parser.parse_args(arguments)
     run_and_save(lambda home: run(options, home), options.reports)
