@@ -22,6 +22,7 @@ from gnomon_dashboard.figures import (
     line,
     local_times,
     middles,
+    rounded,
     short_name,
 )
 
@@ -102,7 +103,8 @@ def heat_map(columns: Sequence[tuple[datetime, Sequence[int]]], canvas: Canvas) 
     counts = [[_at(by_time.get(time, ()), row) for time in times] for row in rows]
     sums = [sum(column) or 1 for column in zip(*counts, strict=True)]
     shares = [
-        [count / total if count else None for count, total in zip(row, sums, strict=True)] for row in counts
+        [round(count / total, 4) if count else None for count, total in zip(row, sums, strict=True)]
+        for row in counts
     ]
     palette = canvas.palette
     cells = {
@@ -111,13 +113,14 @@ def heat_map(columns: Sequence[tuple[datetime, Sequence[int]]], canvas: Canvas) 
         "y": list(rows),
         "z": shares,
         "customdata": [
-            [f"{_range(row)}<br><b>{count:,}</b> calls" for count in line_of]
+            [f"{_range(row)}<br><b>{count:,}</b> calls" if count else None for count in line_of]
             for row, line_of in zip(rows, counts, strict=True)
         ],
         "hovertemplate": "%{x}<br>%{customdata}<extra></extra>",
         "colorscale": [[0, palette.heat[0]], [0.35, palette.heat[1]], [1, palette.heat[2]]],
         "zmin": 0,
         "showscale": False,
+        "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,
     }
@@ -199,8 +202,8 @@ def folded(
 
 
 def _drawn(numbers: Sequence[float | None], form: Format) -> list[float | None]:
-    """Amounts in the shown currency; other numbers as they are."""
-    return [value if value is None or form != "usd" else units.amount(value) for value in numbers]
+    """Amounts in the shown currency; other numbers are themselves."""
+    return [rounded(value if value is None or form != "usd" else units.amount(value)) for value in numbers]
 
 
 def _axis(form: Format, top: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from tests.dashboard import rich, seed
 from tests.dashboard.conftest import fill
 
-from gnomon_collector.store.queries import caches, glance, people, prompts, reliability, usage
+from gnomon_collector.store.queries import arrivals, caches, glance, people, prompts, reliability, usage
 from gnomon_collector.store.queries.filters import Scope
 from gnomon_dashboard import state
 from gnomon_dashboard.context import View
@@ -117,6 +117,32 @@ def test_a_figure_is_what_the_catalogue_says(shop: Store, now: datetime, name: s
         {"p": seed.PROJECT, "a": window.start, "b": window.end},
     ).rows[0]
     assert value(total) == pytest.approx(float(str(expected)))  # type: ignore[operator]
+
+
+def test_sources_are_told_apart_by_all_their_names(shop: Store, now: datetime) -> None:
+    window = view_of(now).window
+    found = arrivals.sources(shop, SHOP, window)
+    expected = shop.query(
+        "SELECT service_name, dialect, scope_name, scope_version, count(), countIf(duplicate_of != '') FROM spans"
+        " WHERE project = {p:String} AND start_time >= {a:DateTime64(6)} AND start_time < {b:DateTime64(6)}"
+        " GROUP BY ALL",
+        {"p": seed.PROJECT, "a": window.start, "b": window.end},
+    ).rows
+    told = [(one.service, one.dialect, one.scope, one.version, one.spans, one.duplicates) for one in found]
+    assert len(told) > 1 and sorted(told) == sorted(expected)
+
+
+def test_the_delay_of_arrival_is_from_the_end_of_a_span(shop: Store, now: datetime) -> None:
+    window = view_of(now).window
+    found = arrivals.arrivals(shop, SHOP, window)
+    spans, delay_ms = shop.query(
+        "SELECT count(), avg(greatest(0, dateDiff('microsecond', start_time, received_at) / 1e3 - duration_ns / 1e6))"
+        " FROM spans WHERE project = {p:String} AND start_time >= {a:DateTime64(6)} AND start_time < {b:DateTime64(6)}",
+        {"p": seed.PROJECT, "a": window.start, "b": window.end},
+    ).rows[0]
+    assert sum(one.spans for one in found) == spans
+    mean_ms = sum(one.delay_ms * one.spans for one in found) / int(str(spans))
+    assert mean_ms == pytest.approx(float(str(delay_ms)), abs=0.01)
 
 
 def test_an_unknown_label_is_refused(shop: Store, now: datetime) -> None:

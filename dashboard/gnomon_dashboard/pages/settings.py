@@ -49,6 +49,10 @@ def draw_store(status: StoreStatus | None, _view: View) -> Any:
     )
 
 
+def ask_arrivals(store: Store, view: View) -> list[Arrival]:
+    return arrivals.arrivals(store, view.scope, view.window)
+
+
 def draw_arrivals(rows: Sequence[Arrival], view: View) -> Any:
     if not rows:
         return None
@@ -91,23 +95,13 @@ def draw_flags(rows: Sequence[Flag], _view: View) -> Any:
     )
 
 
-PANELS: Final = (
-    Panel(
-        "settings-store",
-        "The database",
-        "",
-        "",
-        ask_store,
-        draw_store,
-        kind="tiles",
-        empty="The size of the database is shown to who sees all projects",
-    ),
+ARRIVALS: Final = (
     Panel(
         "arrivals",
         "Spans over time",
         "Spans of the project by their start.",
         "spans",
-        lambda store, view: arrivals.arrivals(store, view.scope, view.window),
+        ask_arrivals,
         draw_arrivals,
         explore="",
         empty="Nothing arrived in this time range",
@@ -117,7 +111,7 @@ PANELS: Final = (
         "Delay of arrival",
         "Mean time from the end of a span to its arrival here.",
         "",
-        lambda store, view: arrivals.arrivals(store, view.scope, view.window),
+        ask_arrivals,
         draw_delay,
         explore="",
         empty="Nothing arrived in this time range",
@@ -135,6 +129,19 @@ PANELS: Final = (
         explore="",
         empty="Nothing arrived in this time range",
     ),
+)
+PANELS: Final = (
+    Panel(
+        "settings-store",
+        "The database",
+        "",
+        "",
+        ask_store,
+        draw_store,
+        kind="tiles",
+        empty="The size of the database is shown to who sees all projects",
+    ),
+    *ARRIVALS,
     *settings_access.PANELS,
     Panel(
         "arrival-flags",
@@ -193,7 +200,8 @@ def layout(_path: str, view: ViewState) -> Any:
 
 def register(app: Dash, context: Context) -> None:
     """Add the page's callbacks."""
-    panel.register(app, context, PANELS)
+    panel.register(app, context, ARRIVALS, is_telemetry=True)
+    panel.register(app, context, [one for one in PANELS if one not in ARRIVALS])
     settings_access.register(app, context)
     connect(
         app,

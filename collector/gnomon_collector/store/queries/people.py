@@ -22,7 +22,7 @@ COLUMNS: Final[dict[Kind, str]] = {"user": "user_id", "session": "session_id", "
 ORDERS: Final[dict[Order, str]] = {
     "name": "person",
     "user": "any(user_id)",
-    "sessions": "uniq(session_id)",
+    "sessions": "uniqCombined(session_id)",
     "requests": "{requests}",
     "calls": "sum(calls)",
     "cost": "sum(ifNull(cost_usd, 0))",
@@ -35,6 +35,8 @@ _FIGURES: Final[tuple[Order, ...]] = (
     *("user", "sessions", "requests", "calls", "errors", "tokens", "cost", "first", "last"),
 )
 _PERSON: Final[dict[Kind, str]] = COLUMNS | {"company": "company"}
+_FEW: Final[tuple[Kind, ...]] = ("company",)
+"""Kinds of which there are so few that all figures of all of them cost less than to find first who is shown."""
 _LONGEST_TEXT: Final = 6000
 _MOST_TURNS: Final = 100
 
@@ -111,41 +113,54 @@ def people(
         ascending: the least first.
         text: kept are those whose id has this text in it, upper and lower case alike.
     """
-    column = _PERSON[kind]
     source = person_rows(store, scope, window)
-    # who comes first is found by what is sorted by, and nothing else is read of the thousands not shown
-    ranked = store.query(
-        f"""
-        SELECT {column} AS person
-        FROM ({source.sql})
-        WHERE {column} != ''
-            AND ({{text:String}} = '' OR positionCaseInsensitiveUTF8({column}, {{text:String}}) > 0)
-        GROUP BY person
-        ORDER BY {ORDERS[order].format(requests=source.requests)} {"ASC" if ascending else "DESC"}, person
-        LIMIT {{limit:UInt32}} OFFSET {{offset:UInt32}}
-        """,  # noqa: S608 (columns and orders are constants, values are bound)
-        source.parameters | {"text": text, "limit": limit, "offset": offset},
-    ).rows
-    values = [str(value) for (value,) in ranked]
-    found = _described(store, source, kind, values)
+    matching = (
+        f"{_PERSON[kind]} != ''"
+        f" AND ({{text:String}} = '' OR positionCaseInsensitiveUTF8({_PERSON[kind]}, {{text:String}}) > 0)"
+    )
+    ordered = (
+        f"ORDER BY {ORDERS[order].format(requests=source.requests)} {'ASC' if ascending else 'DESC'}, person"
+        " LIMIT {limit:UInt32} OFFSET {offset:UInt32}"
+    )
+    bound: Parameters = {"text": text, "limit": limit, "offset": offset}
+    if kind in _FEW:
+        found = _figures(store, source, kind, matching, bound, ordered)
+        values = list(found)
+    else:
+        values = _ranked(store, source, kind, matching, bound, ordered)
+        among = f"{_PERSON[kind]} IN {{values:Array(String)}}"
+        found = _figures(store, source, kind, among, {"values": values}) if values else {}
     ratings = _satisfaction(store, source, kind, values)
     return [_rated(found[value], ratings.get(value)) for value in values if value in found]
 
 
-def _described(store: Store, source: PersonRows, kind: Kind, values: list[str]) -> dict[str, Person]:
-    if not values:
-        return {}
-    sums = ", ".join(ORDERS[one].format(requests=source.requests) for one in _FIGURES)
+def _ranked(
+    store: Store, source: PersonRows, kind: Kind, matching: str, bound: Parameters, ordered: str
+) -> list[str]:
+    """Return who is on the page: found by what is sorted by, nothing else is read of the thousands not shown."""
     rows = store.query(
-        f"""
-        SELECT {_PERSON[kind]} AS person, {sums}
-        FROM ({source.sql})
-        WHERE {_PERSON[kind]} IN {{values:Array(String)}}
-        GROUP BY person
-        """,  # noqa: S608 (as above)
-        source.parameters | {"values": values},
+        f"SELECT {_PERSON[kind]} AS person FROM ({source.sql}) WHERE {matching} GROUP BY person {ordered}",  # noqa: S608 (columns and orders are constants, values are bound)
+        source.parameters | bound,
     ).rows
-    return {str(row[0]): _person(row, kind) for row in rows}
+    return [str(value) for (value,) in rows]
+
+
+def _figures(
+    store: Store, source: PersonRows, kind: Kind, matching: str, bound: Parameters, ordered: str = ""
+) -> dict[str, Person]:
+    sums = ", ".join(_figure(one, kind).format(requests=source.requests) for one in _FIGURES)
+    rows = store.query(
+        f"SELECT {_PERSON[kind]} AS person, {sums} FROM ({source.sql}) WHERE {matching} GROUP BY person {ordered}",  # noqa: S608 (as above)
+        source.parameters | bound,
+    ).rows
+    return {str(row[0]): _person(row) for row in rows}
+
+
+def _figure(one: Order, kind: Kind) -> str:
+    """The SQL of a figure; what is known of its kind, or not shown, is not read."""
+    if one == "user" and kind != "session":
+        return "''"
+    return "1" if one == "sessions" and kind == "session" else ORDERS[one]
 
 
 def activity(store: Store, scope: Scope, window: Window, kind: Kind, value: str) -> list[Activity]:
@@ -307,11 +322,11 @@ def _ratings(store: Store, scope: Scope, trace_ids: list[str]) -> dict[str, list
     return found
 
 
-def _person(row: tuple[object, ...], kind: Kind) -> Person:
+def _person(row: tuple[object, ...]) -> Person:
     value, user, sessions, requests, calls, errors, tokens, cost, first, last = row
     return Person(
         str(value),
-        str(user) if kind == "session" else "",
+        str(user),
         as_int(sessions),
         as_int(requests),
         as_int(calls),
