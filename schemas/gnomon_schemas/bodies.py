@@ -7,7 +7,8 @@ carries them, so a dialect only says where they stand: its fields `request`, `re
 
 from typing import Final
 
-from gnomon_schemas.dialects import with_trait
+from gnomon_schemas.dialects import load_dialects, with_trait
+from gnomon_schemas.recognition import late_events
 from gnomon_schemas.sqltext import one_of, strings
 
 _COUNT: Final = "Nullable(UInt64)"
@@ -67,9 +68,10 @@ _REASONING: Final = (
     " u.output_token_details.reasoning, u.output_reasoning)"
 )
 # `input` and `output` are Langfuse's buckets, which exclude each other.
+# They read `read` and `written`, the tokens of the cache.
 _INPUT: Final = (
     "if(u.input IS NULL, coalesce(u.prompt_tokens, u.input_tokens),"
-    f" u.input + ifNull(u.input_audio, 0) + ifNull({_CACHE_READ}, 0) + ifNull({_CACHE_WRITE}, 0))"
+    " u.input + ifNull(u.input_audio, 0) + ifNull(read, 0) + ifNull(written, 0))"
 )
 _OUTPUT: Final = (
     "if(u.output IS NULL, coalesce(u.completion_tokens, u.output_tokens),"
@@ -108,10 +110,13 @@ _ONE_RESPONSE: Final = (
 def bodies_select(source: str) -> str:
     """Return the SELECT that adds `request`, `response`, messages as JSON, and `usages` to a span's fields.
 
+    And what its events say: `exception_type`, `exception_message`, and `late_events` (see there).
+
     `usages` has (input, output, cache read, cache write, reasoning) of the usage that the dialect gives and
     then of that in the response, as far as there are any.
     """
-    usage = f"({_INPUT}, {_OUTPUT}, {_CACHE_READ}, {_CACHE_WRITE}, {_REASONING})"
+    counts = f"({_INPUT}, {_OUTPUT}, read, written, {_REASONING})"
+    usage = f"arrayMap((read, written) -> {counts}, [{_CACHE_READ}], [{_CACHE_WRITE}])[1]"
     return f"""\
 SELECT *,
     {_INPUT_MESSAGES} AS input_messages,
@@ -121,9 +126,16 @@ SELECT *,
 FROM (
 SELECT *,
     {_parsed(_ONE_RESPONSE, _RESPONSE)} AS response,
-    {_parsed("f_request", _REQUEST)} AS request
+    {_parsed("f_request", _REQUEST)} AS request,
+    {_of_exception("type")} AS exception_type,
+    {_of_exception("message")} AS exception_message,
+    {late_events(load_dialects())} AS late_events
 FROM {source}
 )"""  # noqa: S608  (SQL of this module)
+
+
+def _of_exception(what: str) -> str:
+    return f"otlp_events.3[indexOf(otlp_events.2, 'exception')]['exception.{what}']"
 
 
 def _json(text: str) -> str:
@@ -178,8 +190,11 @@ _USERS: Final = ("user", "human")
 _ASSISTANTS: Final = ("assistant", "ai", "model", "unknown")
 
 
-def last_message(text: str, *, of_user: bool) -> str:
-    """Return SQL for the readable text of the last message of a role, tool calls as name(arguments)."""
+def last_messages() -> str:
+    """Return SQL for the readable texts of the user's last message and of the assistant's: an array of two.
+
+    Tool calls are name(arguments). Both in one, for what is said twice is analysed twice at every insert.
+    """
     shape = (
         "Array(Tuple(role String, content String,"
         " parts Array(Tuple(type String, content String, name String, arguments String, response String,"
@@ -197,21 +212,24 @@ def last_message(text: str, *, of_user: bool) -> str:
         " p.type IN ('reasoning', 'blob', 'file', 'uri'), '', p.content = '', p.text, p.content)"
     )
     parts = f"arrayStringConcat(arrayFilter(x -> x != '', arrayMap(p -> {part}, m.parts)), '\\n')"
-    roles = strings(_USERS if of_user else _ASSISTANTS)
-    # some give a tool's result back as a message of the user
-    is_said = (
-        " AND NOT (notEmpty(m.parts) AND arrayAll(p -> p.type = 'tool_call_response', m.parts))"
-        if of_user
-        else ""
-    )
-    return (
-        f"arrayMap(m -> multiIf(notEmpty(m.parts), {parts}, m.content != '', m.content,"
+    text = (
+        f"multiIf(notEmpty(m.parts), {parts}, m.content != '', m.content,"
         " m.kwargs.content != '', m.kwargs.content, m.message.content != '', m.message.content,"
         " arrayStringConcat(arrayMap("
-        "c -> concat(c.function.name, '(', c.function.arguments, ')'), m.tool_calls), '\\n')),"
-        f" [arrayLast(m -> coalesce(nullIf(m.role, ''), nullIf(m.message.role, ''), m.kwargs.type)"
-        f" IN ({roles}){is_said},"
-        f" JSONExtract({text}, '{shape}'))])[1]"
+        "c -> concat(c.function.name, '(', c.function.arguments, ')'), m.tool_calls), '\\n'))"
+    )
+    # some give a tool's result back as a message of the user
+    is_said = (
+        "transform(coalesce(nullIf(m.role, ''), nullIf(m.message.role, ''), m.kwargs.type),"
+        f" [{strings((*_USERS, *_ASSISTANTS))}],"
+        f" [{', '.join(['1'] * len(_USERS) + ['2'] * len(_ASSISTANTS))}], 0) = side"
+        " AND NOT (side = 1 AND notEmpty(m.parts)"
+        " AND arrayAll(p -> p.type = 'tool_call_response', m.parts))"
+    )
+    last = f"arrayLast(m -> {is_said}, JSONExtract(said, '{shape}'))"
+    return (
+        f"arrayMap((said, side) -> arrayMap(m -> {text}, [{last}])[1],"
+        " [input_messages, output_messages], [1, 2])"
     )
 
 
@@ -223,28 +241,25 @@ def readable(text: str) -> str:
     )
 
 
-def flat_message(*, of_user: bool) -> str:
-    """Return SQL for the last message of a role where messages are attributes by index, else empty.
+def flat_messages() -> str:
+    """Return SQL for the last messages where they are attributes by index: of the user and of the assistant.
 
-    The numbers in the names are in no order on the wire; the longer name has the higher number.
+    Empty otherwise. The numbers in the names are in no order on the wire; the longer name has the higher one.
     """
-    roles = _USERS if of_user else _ASSISTANTS
-    prefixes = (
-        ("llm.input_messages.", "gen_ai.prompt.")
-        if of_user
-        else ("llm.output_messages.", "gen_ai.completion.")
+    text = (
+        "arrayMap(base -> if(has(keys, concat(base, 'content')),"
+        " texts[indexOf(keys, concat(base, 'content'))],"
+        " arrayStringConcat(arrayFilter((t, k) -> startsWith(k, base) AND (endsWith(k, '.text')"
+        " OR endsWith(k, '.name') OR endsWith(k, '.arguments')), texts, keys), '\\n')),"
+        " [substring(role, 1, length(role) - 4)])[1]"
     )
-    starts = " OR ".join(f"startsWith(k, '{prefix}')" for prefix in prefixes)
     last = (
         "arraySlice(arraySort(k -> (length(k), k), arrayFilter((k, t) -> endsWith(k, 'role')"
-        f" AND ({starts}) AND t IN ({strings(roles)}), keys, texts)), -1)"
+        " AND (startsWith(k, starts[1]) OR startsWith(k, starts[2])) AND has(roles, t), keys, texts)), -1)"
     )
-    base = "substring(role, 1, length(role) - 4)"
-    text = (
-        f"arrayMap(role -> if(has(keys, concat({base}, 'content')),"
-        f" texts[indexOf(keys, concat({base}, 'content'))],"
-        f" arrayStringConcat(arrayFilter((t, k) -> startsWith(k, {base}) AND (endsWith(k, '.text')"
-        " OR endsWith(k, '.name') OR endsWith(k, '.arguments')), texts, keys), '\\n')),"
-        f" {last})[1]"
+    starts = "[['llm.input_messages.', 'gen_ai.prompt.'], ['llm.output_messages.', 'gen_ai.completion.']]"
+    both = (
+        f"arrayMap((starts, roles) -> arrayMap(role -> {text}, {last})[1],"
+        f" {starts}, [[{strings(_USERS)}], [{strings(_ASSISTANTS)}]])"
     )
-    return f"if({one_of('dialect', with_trait('flat_messages'))}, {text}, '')"
+    return f"if({one_of('dialect', with_trait('flat_messages'))}, {both}, ['', ''])"

@@ -80,57 +80,75 @@ def language(text: str) -> str:
         f"if((length(t) - lengthUTF8(t)) * {_SCRIPT_SHARE} < lengthUTF8(t), '',"
         f" extract(t, {quoted(_OTHER_SCRIPT)}))"
     )
-    told = f"arrayMap(c -> multiIf(c = '', {_latin('t')}, {_by_letter('t')}, ''), [{letter}])[1]"
+    told = f"arrayMap(c -> if(c = '', {_latin('t')}, {_by_letter('t')}), [{letter}])[1]"
     return f"arrayMap(t -> {told}, [substring({text}, 1, {_MAX_BYTES})])[1]"
 
 
 def _by_letter(text: str) -> str:
-    """SQL for the conditions and languages that `c`, the first letter of another script, decides on."""
-    cases = []
-    for first, last, letters, code in SCRIPTS:
-        own = f" AND multiSearchAny({text}, [{strings(letters)}])" if letters else ""
-        cases.append(f"{_between('c', first, last)}{own}, {quoted(code)}")
-    han = f"{_between('c', *_HAN)}, if(match({text}, {quoted(_KANA)}), 'ja', 'zh')"
-    return ", ".join((*cases, han))
-
-
-def _between(letter: str, first: str, last: str) -> str:
+    """SQL for the language that `c`, the first letter of another script, decides on."""
+    plain = {(first, last): code for first, last, letters, code in SCRIPTS if not letters} | {_HAN: "zh"}
     # the order of UTF-8 is that of the code points
-    return f"{letter} >= {quoted(first)} AND {letter} <= {quoted(last)}"
+    script = (
+        f"[{strings(plain.values())}][arrayFirstIndex((first, last) -> c >= first AND c <= last,"
+        f" [{strings(first for first, _ in plain)}], [{strings(last for _, last in plain)}])]"
+    )
+    own = ", ".join(
+        f"script = {quoted(plain[first, last])} AND multiSearchAny({text}, [{strings(letters)}]),"
+        f" {quoted(code)}"
+        for first, last, letters, code in SCRIPTS
+        if letters
+    )
+    kana = f"script = 'zh' AND match({text}, {quoted(_KANA)}), 'ja'"
+    return f"arrayMap(script -> multiIf({own}, {kana}, script), [{script}])[1]"
 
 
 def _latin(text: str) -> str:
     """SQL for a language in Latin script: the one with the highest score, if it is high enough and alone."""
-    words = f"arraySlice(splitByNonAlpha(lowerUTF8({text})), 1, {_MAX_WORDS})"
+    hints = f"arrayConcat({_word_hints(text)}, {_letter_hints(text)})"
     halves = ", ".join(
-        f"(arraySum(w -> {_packed('w', half)}, words){_letter_scores(text, half)})"
+        f"arraySum(hint -> [{', '.join(_packed(languages, half) for languages in _hints())}][hint], hints)"
         for half in range(len(LATIN) // _LANGUAGES_A_NUMBER)
     )
     scores = (
         f"arrayFlatten(arrayMap(sum -> arrayMap(at -> bitAnd(bitShiftRight(sum, at * {_BITS}),"
-        f" {2**_BITS - 1}), range({_LANGUAGES_A_NUMBER})), [{halves}]))"
+        f" {2**_BITS - 1}), range({_LANGUAGES_A_NUMBER})), arrayMap(hints -> [{halves}], [{hints}])[1]))"
     )
-    best = (
+    return (
         f"arrayMap(scores -> if(arrayMax(scores) >= {_LEAST_SCORE}"
         " AND arrayCount(score -> score = arrayMax(scores), scores) = 1,"
         f" [{strings(LATIN)}][indexOf(scores, arrayMax(scores))], ''), [{scores}])[1]"
     )
-    return f"arrayMap(words -> {best}, [{words}])[1]"
 
 
-def _packed(word: str, half: int) -> str:
-    scores = {each: number for each, number in _packed_words(half).items() if number}
-    numbers = ", ".join(map(str, scores.values()))
-    return f"transform({word}, [{strings(scores)}], [{numbers}], 0)"
+def _word_hints(text: str) -> str:
+    numbers = {word: _hints().index(languages) + 1 for word, languages in common_words().items()}
+    words = f"arraySlice(splitByNonAlpha(lowerUTF8({text})), 1, {_MAX_WORDS})"
+    return f"arrayFilter(hint -> hint > 0, arrayMap(word -> {_numbered('word', numbers)}, {words}))"
 
 
-def _letter_scores(text: str, half: int) -> str:
-    parts = [
-        f" + multiSearchAny({text}, [{strings(letters)}]) * {_OWN_WORD << _shift(code)}"
-        for letters, code in _LETTERS.items()
-        if _half(code) == half
-    ]
-    return "".join(parts)
+def _letter_hints(text: str) -> str:
+    numbers = {
+        letter: _hints().index((code,)) + 1 for letters, code in _LETTERS.items() for letter in letters
+    }
+    found = f"extractAll({text}, {quoted('[' + ''.join(numbers) + ']')})"
+    hints = f"arrayDistinct(arrayMap(letter -> {_numbered('letter', numbers)}, {found}))"
+    return f"if(length({text}) = lengthUTF8({text}), [], {hints})"
+
+
+def _numbered(text: str, numbers: Mapping[str, int]) -> str:
+    return f"transform({text}, [{strings(numbers)}], [{', '.join(map(str, numbers.values()))}], 0)"
+
+
+@cache
+def _hints() -> tuple[tuple[str, ...], ...]:
+    """Return which languages a word may speak for, each set of them once: a hint is its number, from 1."""
+    return tuple(sorted({*common_words().values(), *((code,) for code in _LETTERS.values())}))
+
+
+def _packed(languages: tuple[str, ...], half: int) -> str:
+    """Return what a hint at some languages adds to the scores of one half of `LATIN`, packed in a number."""
+    score = _OWN_WORD if len(languages) == 1 else _SHARED_WORD
+    return str(sum(score << _shift(code) for code in languages if _half(code) == half))
 
 
 def _half(code: str) -> int:
@@ -152,15 +170,3 @@ def common_words() -> Mapping[str, tuple[str, ...]]:
             for word in words.split():
                 found[word] = (*found.get(word, ()), code)
     return found
-
-
-def _packed_words(half: int) -> dict[str, int]:
-    """Return what each word adds to the scores of one half of the languages, packed."""
-    return {
-        word: sum(
-            (_OWN_WORD if len(codes) == 1 else _SHARED_WORD) << _shift(code)
-            for code in codes
-            if _half(code) == half
-        )
-        for word, codes in common_words().items()
-    }

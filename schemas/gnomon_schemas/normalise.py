@@ -119,41 +119,33 @@ def _scalar_json(t: str, s: str, i: str, b: str, d: str, by: str) -> str:
     )
 
 
-def _array_json(values: str) -> str:
-    element = _scalar_json(
-        "v.value", "v.string_value", "v.int_value", "v.bool_value", "v.double_value", "v.bytes_value"
-    )
-    return f"concat('[', arrayStringConcat(arrayMap(v -> {element}, {values}), ','), ']')"
-
-
-def _kvlist_json(values: str) -> str:
-    v = "p.value"
-    scalar = _scalar_json(
-        f"{v}.value",
-        f"{v}.string_value",
-        f"{v}.int_value",
-        f"{v}.bool_value",
-        f"{v}.double_value",
-        f"{v}.bytes_value",
-    )
-    members = f"arrayStringConcat(arrayMap(p -> concat(toJSONString(p.key), ':', {scalar}), {values}), ',')"
-    return (
-        f"if(length({values}) = 1 AND {values}[1].key = {quoted(JSON_KEY)},"
-        f" {values}[1].value.string_value, concat('{{', {members}, '}}'))"
-    )
-
-
 def _texts(attrs: str) -> str:
     """SQL for the values of an attribute list as an array of texts (see `spans.attributes`)."""
     value = f"{attrs}.value"
     return (
         "arrayMap((t, s, i, b, d, by, al, kl) -> multiIf(t = 'string_value', s, t = 'int_value', toString(i),"
         " t = 'bool_value', if(b, 'true', 'false'), t = 'double_value', toString(d),"
-        f" t = 'array_value', {_array_json('al')}, t = 'kvlist_value', {_kvlist_json('kl')},"
-        " t = 'bytes_value', base64Encode(by), ''),"
+        f" t IN ('array_value', 'kvlist_value'), {_composite_json()}, t = 'bytes_value', base64Encode(by), ''),"
         f" {value}.value, {value}.string_value, {value}.int_value, {value}.bool_value, {value}.double_value,"
         f" {value}.bytes_value, {value}.array_value.values, {value}.kvlist_value.values)"
     )
+
+
+def _composite_json() -> str:
+    """SQL for `al`, the values of an array, or `kl`, a key-value list, as JSON: one of them is empty."""
+    element = _scalar_json(
+        "v.value", "v.string_value", "v.int_value", "v.bool_value", "v.double_value", "v.bytes_value"
+    )
+    members = (
+        "arrayStringConcat(arrayMap((key, element) -> concat(toJSONString(key), ':', element),"
+        " arrayResize(kl.key, length(elements)), elements), ',')"
+    )
+    composite = (
+        "multiIf(t = 'array_value', concat('[', arrayStringConcat(elements, ','), ']'),"
+        f" length(kl) = 1 AND kl[1].key = {quoted(JSON_KEY)}, kl[1].value.string_value,"
+        f" concat('{{', {members}, '}}'))"
+    )
+    return f"arrayMap(elements -> {composite}, [arrayMap(v -> {element}, arrayConcat(al, kl.value))])[1]"
 
 
 def _nests_deeper(attrs: str) -> str:
@@ -209,10 +201,9 @@ def _number(text: str) -> str:
 def _readings(dialects: Sequence[Dialect]) -> str:
     """What is read off the fields and the provider's JSON, each by itself."""
     earliest_ns = int(EARLIEST.timestamp()) * 10**9
-    error_text = "if(status_message = '', exception['exception.message'], status_message)"
+    error_text = "if(status_message = '', exception_message, status_message)"
     return f"""\
 * EXCEPT (request, response, usages, f_usage, said_details),
-    otlp_events.3[indexOf(otlp_events.2, 'exception')] AS exception,
     fromUnixTimestamp64Nano(toInt64(received_at_unix_nano), 'UTC') AS received_at,
     start_ns < {earliest_ns} OR start_ns > received_at_unix_nano + {MAX_FUTURE_S * 10**9} AS start_is_senseless,
     end_ns < start_ns OR end_ns - start_ns > {MAX_DURATION_S * 10**9} AS duration_is_senseless,
@@ -220,8 +211,8 @@ def _readings(dialects: Sequence[Dialect]) -> str:
     lower(f_provider) AS said_provider,
     multiIf(f_error_type != '', f_error_type,
         -- LangSmith has the class in the message alone
-        exception['exception.type'] = 'Exception' AND match(exception['exception.message'], '^[A-Za-z_]+[(]'),
-        extract(exception['exception.message'], '^([A-Za-z_]+)[(]'), exception['exception.type']) AS error_class,
+        exception_type = 'Exception' AND match(exception_message, '^[A-Za-z_]+[(]'),
+        extract(exception_message, '^([A-Za-z_]+)[(]'), exception_type) AS error_class,
     coalesce(toUInt16OrNull(f_error_code),
         toUInt16OrNull(extract({error_text}, '(?i)error code: (\\\\d{{3}})'))) AS http_status,
     {bodies.FINISH_REASON} AS first_finish_reason,
@@ -234,17 +225,15 @@ def _readings(dialects: Sequence[Dialect]) -> str:
     {service_tier()} AS service_tier,
     multiIf(f_stream = 'true', true, f_stream = 'false', false, request.stream) AS said_stream,
     arrayFirst(e -> {one_of("e.2", _first_token_events(dialects))}, otlp_events).1 AS first_token_ns,
-    {bodies.last_message("input_messages", of_user=True)} AS user_message,
-    {bodies.last_message("output_messages", of_user=False)} AS assistant_message,
-    {bodies.flat_message(of_user=True)} AS flat_user_message,
-    {bodies.flat_message(of_user=False)} AS flat_assistant_message,
+    {bodies.last_messages()} AS last_messages,
+    {bodies.flat_messages()} AS flat_messages,
     {bodies.RESPONSE_TEXT} AS response_text,
     arrayFilter(k -> {_starts_with_one("k", _metadata_prefixes(dialects))}, keys) AS metadata_keys,
     if(f_request_model != '', f_request_model, request.model) AS request_model,
     if(f_response_model != '', f_response_model, response.model) AS said_response_model,
     {bodies.RESPONSE_ID} AS said_response_id,
     request.query AS said_query,
-    arrayReverse(otlp_events) AS late_events,
+    parseDateTime64BestEffortOrNull(f_first_token_at, 9, 'UTC') AS first_token_time,
     {event_text(dialects, "input")} AS event_input,
     {event_text(dialects, "output")} AS event_output,
     {event_text(dialects, "finish_reasons")} AS event_finish_reason"""
@@ -266,9 +255,9 @@ def _starts_with_one(text: str, prefixes: Sequence[str]) -> str:
 _CONSUMED: Final = ", ".join(
     (
         *(f"f_{field}" for field in FIELDS if field not in (*_SAID_FIELDS, "usage")),
-        *("input_messages", "output_messages", "exception", "operation_kind", "said_provider", "error_class"),
-        *("http_status", "first_finish_reason", "said_stream", "first_token_ns", "user_message"),
-        *("assistant_message", "flat_user_message", "flat_assistant_message", "response_text", "said_query"),
+        *("input_messages", "output_messages", "exception_type", "exception_message", "operation_kind"),
+        *("said_provider", "error_class", "http_status", "first_finish_reason", "first_token_ns"),
+        *("first_token_time", "last_messages", "flat_messages", "response_text", "said_query"),
         *("late_events", "event_input", "event_output", "event_finish_reason"),
         *(f"seen_{kind}_tokens" for kind in ("input", "output", "cache_read", "cache_write")),
     )
@@ -289,7 +278,6 @@ _CHOICES: Final = f"""\
         toUInt64(ifNull(least(greatest({_number("f_duration_s")}, 0), {MAX_DURATION_S}), 0) * 1e9)) AS said_duration_ns,
     fromUnixTimestamp64Nano(toInt64(if(start_is_senseless, received_at_unix_nano, start_ns))
         - toInt64(said_duration_ns), 'UTC') AS start_time,
-    if(duration_is_senseless, toUInt64(0), toUInt64(end_ns - start_ns) + said_duration_ns) AS duration_ns,
     multiIf(f_kind IN ({strings(attributes.SPAN_KINDS)}), f_kind, operation_kind != '', operation_kind,
         f_request_model != '' AND (seen_input_tokens IS NOT NULL OR seen_output_tokens IS NOT NULL), 'generation',
         {kind_by_attribute(load_dialects(), "'other'")}) AS kind,
@@ -309,19 +297,15 @@ _CHOICES: Final = f"""\
     NOT usage_is_unknown AND operation_kind != 'embedding' AS has_cache,
     if(has_cache, seen_cache_read_tokens, NULL) AS cache_read_tokens,
     if(has_cache, seen_cache_write_tokens, NULL) AS cache_write_tokens,
-    ifNull(cache_read_tokens, 0) + ifNull(cache_write_tokens, 0) AS said_cache_tokens,
-    parseDateTime64BestEffortOrNull(f_first_token_at, 9, 'UTC') AS first_token_time,
     coalesce({_number("f_ttft_s")} * 1000, {_number("f_ttft_ms")},
         if(first_token_ns > start_ns, (first_token_ns - start_ns) / 1e6, NULL),
         (toUnixTimestamp64Nano(first_token_time) - toInt64(start_ns)) / 1e6) AS said_ttft_ms,
-    coalesce(said_stream, if((said_ttft_ms IS NULL OR {_ALWAYS_SAYS_TTFT}) AND said_duration_ns = 0, NULL, true))
-        AS stream,
-    multiIf(flat_user_message != '', flat_user_message, user_message != '', {bodies.readable("user_message")},
+    multiIf(flat_messages[1] != '', flat_messages[1], last_messages[1] != '', {bodies.readable("last_messages[1]")},
         f_input != '', f_input, said_query != '', said_query, f_retrieval_query != '', f_retrieval_query,
         input_messages != '', input_messages, f_request != '', f_request, {_or_itself("event_input")})
         AS whole_input,
-    multiIf(flat_assistant_message != '', flat_assistant_message,
-        assistant_message != '', {bodies.readable("assistant_message")}, response_text != '', response_text,
+    multiIf(flat_messages[2] != '', flat_messages[2],
+        last_messages[2] != '', {bodies.readable("last_messages[2]")}, response_text != '', response_text,
         f_output != '', f_output, f_output_messages != '',
         if({bodies.SAYS_NOTHING}, '', f_output_messages), f_response NOT IN ('', 'null'), f_response,
         {_or_itself("event_output")}) AS whole_output"""
@@ -335,6 +319,11 @@ def _decoded(text: str) -> str:
     )
 
 
+def _cut(text: str) -> str:
+    # by bytes first, which costs nothing; characters may be fewer
+    return f"if(length({text}) > {MAX_TEXT_CHARS}, leftUTF8({text}, {MAX_TEXT_CHARS}), {text})"
+
+
 def _exclusive(dialects: Sequence[Dialect]) -> str:
     """SQL for a span's dialect counting its provider's input tokens beside the cache."""
     whole = [dialect.id for dialect in dialects if "*" in dialect.exclusive_providers]
@@ -345,19 +334,16 @@ def _exclusive(dialects: Sequence[Dialect]) -> str:
 
 _MENDED: Final = f"""\
 *,
+    if(duration_is_senseless, toUInt64(0), toUInt64(end_ns - start_ns) + said_duration_ns) AS duration_ns,
+    ifNull(cache_read_tokens, 0) + ifNull(cache_write_tokens, 0) AS said_cache_tokens,
+    coalesce(said_stream, if((said_ttft_ms IS NULL OR {_ALWAYS_SAYS_TTFT}) AND said_duration_ns = 0, NULL, true))
+        AS stream,
     {mapped("said_finish_reason", FINISH_REASONS, "said_finish_reason")} AS finish_reason,
     -- more cache than input: this SDK counts the cache beside the input, not inside it
     if(said_cache_tokens > said_input_tokens OR {_exclusive(load_dialects())}, said_input_tokens + said_cache_tokens,
         said_input_tokens) AS input_tokens,
     {_decoded("whole_input")} AS decoded_input,
     {_decoded("whole_output")} AS decoded_output,
-    -- by bytes first, which costs nothing; characters may be fewer
-    if(length(decoded_input) > {MAX_TEXT_CHARS}, leftUTF8(decoded_input, {MAX_TEXT_CHARS}), decoded_input)
-        AS input_text,
-    if(length(decoded_output) > {MAX_TEXT_CHARS}, leftUTF8(decoded_output, {MAX_TEXT_CHARS}), decoded_output)
-        AS output_text,
-    length(input_text) < length(decoded_input) AS input_is_cut,
-    length(output_text) < length(decoded_output) AS output_is_cut,
     toDateTime(start_time, 'UTC') AS priced_at"""
 
 _PRICED: Final = "c.*, p.*, c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL AS has_usage"
@@ -458,8 +444,9 @@ project,
     toUInt16OrNull(f_attempt) AS attempt,
     f_fallback_of AS fallback_of,
     f_fallback_reason AS fallback_reason,
-    {call_language("input_text", "output_text")} AS language,
-    input_text, output_text,
+    {call_language("decoded_input", "decoded_output")} AS language,
+    {_cut("decoded_input")} AS input_text,
+    {_cut("decoded_output")} AS output_text,
     if(f_retrieval_query = '' AND kind = 'retrieval', input_text, f_retrieval_query) AS retrieval_query,
     {_DOCUMENTS} AS documents,
     {_map("keys", "texts")} AS attributes,
@@ -472,8 +459,8 @@ project,
     arrayFilter(f -> f != '', [
         if(start_is_senseless, 'start_time_clamped', ''),
         if(duration_is_senseless, 'duration_clamped', ''),
-        if(input_is_cut, 'input_text_truncated', ''),
-        if(output_is_cut, 'output_text_truncated', '')]) AS data_flags,
+        if(length(input_text) < length(decoded_input), 'input_text_truncated', ''),
+        if(length(output_text) < length(decoded_output), 'output_text_truncated', '')]) AS data_flags,
     batch, received_at"""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from gnomon_schemas.dialects import FIELDS, Dialect, with_trait
+from gnomon_schemas.dialects import ANY_END, FIELDS, Dialect, with_trait
 from gnomon_schemas.sqltext import mapped, one_of, quoted, strings
 
 _RANKS: Final = 100
@@ -37,12 +37,14 @@ def fields_select(dialects: Sequence[Dialect], source: str) -> str:
     best come first and no text is copied.
     """
     return f"""\
-SELECT * EXCEPT (found, found_fields, found_at),
+SELECT * EXCEPT (found, found_fields, found_at, found_by_field, words),
     {_all_fields()}
 FROM (
 SELECT *,
     arrayMap(x -> intDiv(x, {_RANKS * _ATTRIBUTES}), found) AS found_fields,
-    arrayMap(x -> x % {_ATTRIBUTES}, found) AS found_at
+    arrayMap(x -> x % {_ATTRIBUTES}, found) AS found_at,
+    mapFromArrays(found_fields, found_at) AS found_by_field,
+    {_words()} AS words
 FROM (
 SELECT *,
     arraySort(arrayFilter(x -> x >= {_ATTRIBUTES}, arrayMap((k, t, at) ->
@@ -55,6 +57,7 @@ FROM (SELECT *, {_dialect(dialects)} AS dialect FROM {source})
 
 def _dialect(dialects: Sequence[Dialect]) -> str:
     cases = [case for dialect in dialects for case in _scope_cases(dialect)]
+    by_scope = {scope: dialect.id for dialect in reversed(dialects) for scope in _plain_scopes(dialect)}
     ranks = {
         attribute: str(rank) for rank, dialect in enumerate(dialects, 1) for attribute in dialect.attributes
     }
@@ -62,16 +65,26 @@ def _dialect(dialects: Sequence[Dialect]) -> str:
     numbers = ", ".join(str(number) for number, _ in enumerate(dialects, 1))
     ids = strings(dialect.id for dialect in dialects)
     by_attribute = f"transform(arrayMin(arrayMap(k -> {rank}, keys)), [{numbers}], [{ids}], '')"
-    return f"multiIf({', '.join(cases)}, {by_attribute})"
+    return (
+        f"multiIf({', '.join(cases)}, {one_of('scope_name', by_scope)},"
+        f" {mapped('scope_name', by_scope, quoted(''))}, {by_attribute})"
+    )
+
+
+def _plain_scopes(dialect: Dialect) -> list[str]:
+    """Return the scopes that tell a dialect by their whole name alone."""
+    return [scope for scope in dialect.scopes if not (dialect.scoped_attributes or scope.endswith(ANY_END))]
 
 
 def _scope_cases(dialect: Dialect) -> list[str]:
-    exact = [scope for scope in dialect.scopes if not scope.endswith("*")]
+    plain = _plain_scopes(dialect)
     tests = [
-        f"startsWith(scope_name, {quoted(scope[:-1])})" for scope in dialect.scopes if scope.endswith("*")
+        f"startsWith(scope_name, {quoted(scope.removesuffix(ANY_END))})"
+        if scope.endswith(ANY_END)
+        else f"scope_name = {quoted(scope)}"
+        for scope in dialect.scopes
+        if scope not in plain
     ]
-    if exact:
-        tests.append(one_of("scope_name", exact))
     if not tests:
         return []
     test = f"({' OR '.join(tests)})"
@@ -107,16 +120,25 @@ def _source_number(dialects: Sequence[Dialect]) -> str:
 
 
 def _all_fields() -> str:
-    quoting = one_of("dialect", with_trait("json_quoted"))
-    texts = {
-        field: f"texts[found_at[indexOf(found_fields, {number})]]" for number, field in enumerate(FIELDS, 1)
-    }
-    for field in _UNQUOTED:
-        text = texts[field]
-        texts[field] = f"if({quoting} AND startsWith({text}, '\"'), JSONExtractString({text}), {text})"
     details = f"arrayFilter((at, field) -> field = {USAGE_DETAILS // _RANKS}, found_at, found_fields)"
-    fields = [f"{text} AS f_{field}" for field, text in texts.items()]
+    fields = [f"{_field(field)} AS f_{field}" for field in FIELDS]
     return ",\n    ".join([*fields, f"arrayMap(at -> (keys[at], texts[at]), {details}) AS said_details"])
+
+
+def _field(field: str) -> str:
+    if field in _UNQUOTED:
+        return f"words[{_UNQUOTED.index(field) + 1}]"
+    return f"texts[found_by_field[{FIELDS.index(field) + 1}]]"
+
+
+def _words() -> str:
+    """SQL for the texts of the fields of a word, in the order of `_UNQUOTED`."""
+    numbers = ", ".join(str(FIELDS.index(field) + 1) for field in _UNQUOTED)
+    said = f"arrayMap(field -> texts[found_at[indexOf(found_fields, field)]], [{numbers}])"
+    return (
+        f"arrayMap(word -> if({one_of('dialect', with_trait('json_quoted'))} AND startsWith(word, '\"'),"
+        f" JSONExtractString(word), word), {said})"
+    )
 
 
 def kind_by_operation(dialects: Sequence[Dialect]) -> str:
@@ -154,11 +176,18 @@ def kind_by_name(dialects: Sequence[Dialect], otherwise: str) -> str:
 def event_text(dialects: Sequence[Dialect], field: str) -> str:
     """Return SQL for what span events say of a field of `EVENT_FIELDS`: the last of a name, else empty.
 
-    It reads `late_events`, the events with the last one first.
+    It reads `late_events` (see there).
     """
     sources = [source.split(" ", 1) for dialect in dialects for source in dialect.events.get(field, ())]
-    texts = [
-        f"nullIf(late_events.3[indexOf(late_events.2, {quoted(event)})][{quoted(attribute)}], '')"
-        for event, attribute in sources
-    ]
-    return f"coalesce({', '.join(texts)}, '')"
+    events, attributes = (strings(column) for column in zip(*sources, strict=True))
+    said = "late_events.3[indexOf(late_events.2, event)][attribute]"
+    return (
+        f"arrayFirst(text -> text != '', arrayMap((event, attribute) -> {said}, [{events}], [{attributes}]))"
+    )
+
+
+def late_events(dialects: Sequence[Dialect]) -> str:
+    """Return SQL for the span events that `event_text` reads, with the last one first."""
+    listed = [source for dialect in dialects for sources in dialect.events.values() for source in sources]
+    names = dict.fromkeys(source.split(" ", 1)[0] for source in listed)
+    return f"arrayReverse(arrayFilter(e -> {one_of('e.2', names)}, otlp_events))"

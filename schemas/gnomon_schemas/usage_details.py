@@ -7,31 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from gnomon_schemas.dialects import Dialect
-from gnomon_schemas.sqltext import mapped, quoted
+from gnomon_schemas.sqltext import mapped, quoted, strings
 
 MOST: Final = 10**15
 """A count above this is none: a cost must stay a number."""
 
-_DETAILS: Final = (
-    "Tuple(audio_tokens Float64, image_tokens Float64, audio Float64, ephemeral_1h_input_tokens Float64,"
-    " cached_tokens_details Tuple(audio_tokens Float64, image_tokens Float64))"
-)
-_USAGE: Final = (
-    "Tuple("
-    + ", ".join(
-        f"{name} {_DETAILS}"
-        for name in (
-            "prompt_tokens_details",
-            "input_tokens_details",
-            "input_token_details",
-            "completion_tokens_details",
-            "output_tokens_details",
-            "output_token_details",
-            "cache_creation",
-        )
-    )
-    + ", server_tool_use Tuple(web_search_requests Float64), input_audio Float64, output_audio Float64)"
-)
 _INPUT: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
 _OUTPUT: Final = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 # Langfuse's buckets and LangChain's names stand beside OpenAI's; the hour is Anthropic's.
@@ -89,15 +69,31 @@ def service_tier() -> str:
 
 
 def _in_usages() -> str:
-    counts = ", ".join(
-        f"({quoted(unit)}, greatest({', '.join(f'u.{place}' for place in places)}, 0.))"
-        for unit, places in _PLACES.items()
+    """Places are data, not expressions: those are analysed at every insert, and few spans come by here."""
+    paths = [(unit, *_path(place)) for unit, places in _PLACES.items() for place in places]
+    units, outers, inners, names = (strings(column) for column in zip(*paths, strict=True))
+    count = (
+        "multiIf(outer = '', JSONExtract(json, name, 'Float64'),"
+        " inner = '', JSONExtract(json, outer, name, 'Float64'),"
+        " JSONExtract(json, outer, inner, name, 'Float64'))"
+    )
+    # of several places of one unit the greatest comes first, and counts
+    counts = (
+        f"arrayReverseSort(x -> x.2, arrayMap((unit, outer, inner, name) -> (unit, {count}),"
+        f" [{units}], [{outers}], [{inners}], [{names}]))"
     )
     as_json = "replaceAll(t, '\\'', '\"')"
     return (
-        f"arrayFlatten(arrayMap(t -> arrayMap(u -> [{counts}], [JSONExtract({as_json}, '{_USAGE}')])[1],"
+        f"arrayFlatten(arrayMap(t -> arrayMap(json -> {counts}, [{as_json}])[1],"
         f" arrayFilter(t -> match(t, {quoted(_SAYS_MORE)}), [f_usage, response.usage, response.meta.usage])))"
     )
+
+
+def _path(place: str) -> tuple[str, str, str]:
+    """Return the names on the way to a place: of an object, of one in it, and of the number."""
+    *outer, name = place.split(".")
+    first, second = [*outer, "", ""][:2]
+    return first, second, name
 
 
 def _searches() -> str:

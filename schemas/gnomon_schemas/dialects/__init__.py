@@ -40,6 +40,9 @@ ORDER: Final = (
     "otel_genai",
 )
 
+ANY_END: Final = "*"
+"""At the end of a scope: names that begin so."""
+
 FIELDS: Final = (
     "kind",
     "status",
@@ -152,10 +155,12 @@ def load_dialects() -> tuple[Dialect, ...]:
     """Return every dialect, in the order in which they are tried.
 
     Raises:
-        ValueError: a file names a field or a trait that does not exist, or gives one attribute two meanings.
+        ValueError: a file names a field or a trait that does not exist, or gives one attribute two meanings
+            or one scope to two dialects.
     """
     listed = tuple(_load(name) for name in ORDER)
     _check_one_meaning(listed)
+    _check_scopes(listed)
     return listed
 
 
@@ -209,3 +214,17 @@ def _check_one_meaning(dialects: tuple[Dialect, ...]) -> None:
                         f"dialects: {source} of {dialect.id} is a source of {meaning[source]} and of {field};"
                         " keep one, or move it to [own_fields]"
                     )
+
+
+def _check_scopes(dialects: tuple[Dialect, ...]) -> None:
+    """A whole name is looked up after all beginnings of names, so no later dialect's may take it."""
+    for at, dialect in enumerate(dialects):
+        later = [each for each in dialects[at + 1 :] if not each.scoped_attributes]
+        for scope in () if dialect.scoped_attributes else dialect.scopes:
+            taken = [each.id for each in later for start in _beginnings(each) if scope.startswith(start)]
+            if taken and not scope.endswith(ANY_END):
+                raise ValueError(f"dialects: scope {scope} of {dialect.id} is also one of {taken[0]}")
+
+
+def _beginnings(dialect: Dialect) -> list[str]:
+    return [scope.removesuffix(ANY_END) for scope in dialect.scopes if scope.endswith(ANY_END)]
