@@ -292,7 +292,9 @@ _CHOICES: Final = f"""\
     {one_of("dialect", with_trait("zero_usage_is_unknown"))} AND ifNull(seen_input_tokens, 0) = 0
         AND ifNull(seen_output_tokens, 0) = 0 AS usage_is_unknown,
     if(usage_is_unknown, NULL, seen_input_tokens) AS said_input_tokens,
-    if(usage_is_unknown, NULL, seen_output_tokens) AS output_tokens,
+    -- more reasoning than output: this provider counts it beside the output, not inside it
+    if(usage_is_unknown, NULL, if(reasoning_tokens > seen_output_tokens, seen_output_tokens + reasoning_tokens,
+        seen_output_tokens)) AS output_tokens,
     -- some say 0 of what an embedding cannot have
     NOT usage_is_unknown AND operation_kind != 'embedding' AS has_cache,
     if(has_cache, seen_cache_read_tokens, NULL) AS cache_read_tokens,
