@@ -274,7 +274,7 @@ def line(name: str, x: Sequence[str], y: Sequence[float | None], colour: str) ->
     ]
     return {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "lines+markers" if any(lonely) else "lines",
         "name": name,
         "x": list(x),
         "y": [rounded(value) for value in y],
@@ -282,7 +282,8 @@ def line(name: str, x: Sequence[str], y: Sequence[float | None], colour: str) ->
         # a line cannot show a value that has no neighbour
         "marker": {
             "color": colour,
-            "size": [5 if alone else 0 for alone in lonely] if any(lonely) else 0,
+            # one size of 0 for all would be drawn as Plotly's own, 6
+            "size": [5 if alone else 0 for alone in lonely] if any(lonely) else 5,
             "line": {"width": 0},
         },
         "connectgaps": False,

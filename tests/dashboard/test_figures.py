@@ -37,9 +37,13 @@ def test_latency_has_a_gap_where_nothing_was_called() -> None:
     assert len(p50["x"]) == 6
     assert [value is None for value in p50["y"]] == [False, False, True, True, False, True]
     assert 912 < p50["y"][0] < 1025
-    assert p50["marker"]["size"] == [0, 0, 0, 0, 5, 0]
+    assert (p50["mode"], p50["marker"]["size"]) == ("lines+markers", [0, 0, 0, 0, 5, 0])
     assert p50["customdata"][0] == f"{p50['y'][0]:.0f} ms"
     assert figure["layout"]["yaxis"]["ticktext"][:2] == ["0", "1 s"]
+
+
+def test_a_line_without_gaps_has_no_markers() -> None:
+    assert figures.line("value", ["a", "b"], [1.0, 2.0], "red")["mode"] == "lines"
 
 
 def test_distribution_counts_every_call_and_marks_quantiles() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,6 +73,21 @@ def settle(page: Page) -> None:  # noqa: F811
     until(
         page,
         "document.querySelectorAll('.overlay-loading').length === 0 || !document.querySelector('.panel')",
+    )
+
+
+def test_in_russian_charts_are_too_and_every_page_is_in_sight(page: Page, open_address: str) -> None:  # noqa: F811
+    page.context.add_cookies([{"name": "gnomon_language", "value": "ru", "url": open_address}])
+    page.set_viewport_size({"width": 1440, "height": 900})
+    visit(page, open_address, "/latency", range="7d")
+    page.locator(".xtick text").first.wait_for()
+    dates = " ".join(page.locator(".xtick").all_text_contents())
+    page.context.clear_cookies()
+    titles = page.locator(".modebar-btn").evaluate_all("all => all.map(one => one.dataset.title)")
+    assert {"Увеличить", "Вернуть масштаб", "Скачать график как PNG"} <= set(titles)
+    assert re.search("[а-я]{3}", dates) and not re.search("[A-Z][a-z]{2}", dates)
+    assert page.evaluate(
+        "(({scrollHeight, clientHeight}) => scrollHeight <= clientHeight)(document.querySelector('.nav'))"
     )
 
 

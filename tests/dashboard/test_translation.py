@@ -209,4 +209,4 @@ def test_the_layout_comes_in_the_language(store: Store) -> None:
     with TestClient(app, base_url="http://127.0.0.1") as client:
         assert "Latency & errors" in client.get("/_dash-layout").text
         russian = client.get("/_dash-layout", headers={"cookie": "gnomon_language=ru"})
-        assert "Задержки и ошибки" in russian.text and "Latency & errors" not in russian.text
+        assert "Задержки и сбои" in russian.text and "Latency & errors" not in russian.text
