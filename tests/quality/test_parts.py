@@ -157,6 +157,26 @@ def test_counts_of_checks_follow_what_comes_in(store: Store) -> None:
     assert [one.name for one in checks_of(policy, "shop")][-1] == "short"
 
 
+def test_checks_write_nothing_while_nothing_comes_in_and_go_on_after_a_restart(store: Store) -> None:
+    def checked() -> int:
+        return sum(
+            row.checked
+            for row in quality_checks.check_rates(store, Scope("shop"), HOUR)
+            if row.name == "refusal_phrase"
+        )
+
+    job = ChecksJob(store, DEFAULT_POLICY)
+    insert(store, answered(1))
+    job.run_once(NOW)
+    marked = judge_queue.read_mark(store, "*", "checks")
+    for minutes in (1, 2):
+        job.run_once(NOW + timedelta(minutes=minutes))
+    assert judge_queue.read_mark(store, "*", "checks") == marked is not None
+    insert(store, answered(2, received_at=NOW + timedelta(minutes=1)))  # found late, by one who starts anew
+    ChecksJob(store, DEFAULT_POLICY).run_once(NOW + timedelta(minutes=3))
+    assert checked() == 2
+
+
 @pytest.fixture
 def judged(store: Store) -> list[judge_queue.Task]:
     """60 judged answers: every third one is bad."""

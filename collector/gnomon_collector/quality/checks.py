@@ -28,18 +28,22 @@ class ChecksJob:
     def __init__(self, store: Store, policy: JudgePolicy) -> None:
         self._store = store
         self._policy = policy
+        self._counted_until: datetime | None = None
 
     def run_once(self, now: datetime) -> None:
         """Count the minutes in which calls came in since the last time."""
         until = now - _SETTLE
-        after = judge_queue.read_mark(self._store, *_MARK) or now - _LOOKBACK
-        for project, minutes in quality_checks.touched_minutes(self._store, after, until).items():
+        after = self._counted_until or judge_queue.read_mark(self._store, *_MARK) or now - _LOOKBACK
+        touched = quality_checks.touched_minutes(self._store, after, until)
+        for project, minutes in touched.items():
             if project in (JUDGE_PROJECT, CANARY_PROJECT):
                 continue
             rest = iter(minutes)
             while some := list(islice(rest, _MINUTES_AT_A_TIME)):
                 quality_checks.count_checks(self._store, project, checks_of(self._policy, project), some)
-        judge_queue.save_mark(self._store, *_MARK, until)
+        if touched:  # an idle server writes nothing
+            judge_queue.save_mark(self._store, *_MARK, until)
+        self._counted_until = until
 
     def close(self) -> None:
         """Nothing is held."""
