@@ -120,6 +120,8 @@ def test_a_directory_without_a_server_is_priced_too(tmp_path: Path) -> None:
     [
         (("show", "gpt-4o-mini"), 0, "genai-prices"),
         (("show", "deepseek-chat"), 0, "00:30–16:30"),
+        (("show", "claude-sonnet-4-5", "--at", "2026-11-01", "--json"), 0, '"cache_write_1h_tokens"'),
+        (("show", "gpt-5", "--at", "2026-11-01"), 0, "flex"),
         (("show", "gpt-4o", "--provider", "Azure.AI.OpenAI", "--at", "2026-03-01"), 0, "$2.50"),
         (("show", "no-such-model"), 1, '[[price]]\nmodel = "no-such-model"'),
         (("show", "gpt-4o-mini", "--at", "2014-01-01"), 1, "No price is known for gpt-4o-mini at 2014-01-01"),
@@ -131,6 +133,24 @@ def test_prices_are_shown_without_any_data(
     done = run_here("prices", *arguments, "--data", str(tmp_path))
     assert done.returncode == code
     assert says in done.stdout + done.stderr
+
+
+def test_what_is_billed_beside_plain_tokens_is_shown_whole(tmp_path: Path) -> None:
+    done = run_here(
+        "prices", "show", "gpt-realtime", "--data", str(tmp_path), env={"COLUMNS": "300", "NO_COLOR": "1"}
+    )
+    titles, values, *_ = done.stdout.splitlines()
+    assert "input audio" in titles and "cache audio read" in titles
+    assert values.split()[1:9] == [
+        "$4.00",
+        "$16.00",
+        "$0.4000",
+        "$32.00",
+        "$64.00",
+        "$0.4000",
+        "$5.00",
+        "$0.5000",
+    ]
 
 
 def test_amounts_are_shown_in_the_configured_currency(tmp_path: Path) -> None:

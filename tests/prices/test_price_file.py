@@ -40,12 +40,12 @@ def first(prices: PriceBook, model: str, at: datetime, provider: str = "openai")
 
 def test_an_own_price_holds_between_its_dates() -> None:
     prices = book(OWN)
-    listed = price_periods("openai", "gpt-4o-mini")[-1]
     during = first(prices, "gpt-4o-mini", MARCH)
     assert (during.input_usd, during.output_usd) == ([0.10], [0.40])
     assert during.version.startswith("prices.toml ")
     for at in (datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC), JULY):
-        assert first(prices, "gpt-4o-mini", at).input_usd == listed.input_usd
+        listed = price_at(price_periods("openai", "gpt-4o-mini"), at)
+        assert listed and first(prices, "gpt-4o-mini", at).input_usd == listed.input_usd
         assert first(prices, "gpt-4o-mini", at).version == price_list_version()
     listed_starts = {price.valid_from for price in price_periods("openai", "gpt-4o-mini")}
     starts = [price.valid_from for price in prices.periods("openai", "gpt-4o-mini")]
@@ -85,6 +85,42 @@ def test_tiers_take_what_they_do_not_say_from_the_base() -> None:
     assert (price.tier_starts, price.input_usd, price.output_usd) == ([0, 200_000], [1.0, 2.0], [4.0, 4.0])
 
 
+def test_everything_has_a_rate() -> None:
+    text = """
+[[price]]
+model = "m"
+input = 1
+output = 4
+cache_write = 1.5
+cache_write_1h = 2
+input_audio = 10
+per_web_search = 0.01
+[[price]]
+model = "m"
+service_tier = "Batch"
+discount = 0.5
+"""
+    own, version = read_prices(text, "prices.toml")
+    listed, _ = read_prices(text.partition('[[price]]\nmodel = "m"\nservice_tier')[0], "list.toml")
+    as_list = PriceBook(listed, "list", lambda *_: []).periods
+    price = first(PriceBook(own, version, as_list), "m", JULY)
+    assert (price.service_tiers, price.input_usd) == (["", "batch"], [1.0, 0.5])
+    assert price.extra_units == [["cache_write_1h_tokens", "input_audio_tokens", "web_searches"]] * 2
+    assert price.extra_usd == [[0.5, 9.0, 10_000.0], [0.25, 4.5, 5_000.0]]
+
+
+def test_a_service_tier_of_ones_own_stands_instead_of_the_lists() -> None:
+    text = '[[price]]\nmodel = "gpt-5"\nservice_tier = "flex"\ninput = 0.5\noutput = 4\n'
+    price = first(book(text), "gpt-5", datetime(2026, 11, 1, tzinfo=UTC))
+    assert price.service_tiers == ["", "batch", "fast", "priority", "flex"]
+    assert (price.input_usd[0], price.input_usd[-1], price.output_usd[-1]) == (1.25, 0.5, 4.0)
+
+
+def test_a_service_tier_of_a_model_without_a_price_is_none() -> None:
+    text = '[[price]]\nmodel = "m"\nservice_tier = "flex"\ninput = 0.5\n'
+    assert book(text).periods("", "m") == []
+
+
 def test_prices_may_be_in_another_currency() -> None:
     price = first(
         book('units_per_usd = 80\n[[price]]\nmodel = "yandexgpt"\ninput = 400\n'), "yandexgpt", JULY
@@ -105,6 +141,7 @@ def test_prices_may_be_in_another_currency() -> None:
         ('[[price]]\nmodel = "x"\ninputs = 1', "unknown inputs. Known are provider, model"),
         ('[[price]]\nmodel = "x"\ninput = 1\nvalid_from = "2026-01-01"', "a date without quotes"),
         ('[[price]]\nmodel = "x"\ninput = 1\nvalid_from = 2026-02-01\nvalid_to = 2026-02-01', "after valid_from"),
+        ('[[price]]\nmodel = "x"\ninput = 1\nservice_tier = 2', 'service_tier must be a text, such as "batch"'),
         ('[[price]]\nmodel = "x"\ndiscount = 15', "0.15 is 15 % off, not 15"),
         ('[[price]]\nmodel = "x"\ndiscount = 0.1\ninput = 1', "either a discount .* or prices"),
         ('[[price]]\nmodel = "x"\ninput = 1\n[[price.tier]]\nabove = 0', "higher than in the tier before"),
@@ -138,5 +175,10 @@ def test_the_example_of_the_guide_is_a_price_file() -> None:
     prices = book(example.text)
     at = datetime(2026, 11, 1, tzinfo=UTC)
     assert first(prices, "our-llama-70b", at, "vllm").input_usd == [0.2]
-    assert first(prices, "acme-1", at, "acme").tier_starts == [0, 200_000]
+    acme = first(prices, "acme-1", at, "acme")
+    assert (acme.tier_starts, acme.service_tiers) == ([0, 200_000, 0], ["", "", "batch"])
+    assert acme.extra_units[0] == [
+        *("cache_write_1h_tokens", "input_audio_tokens", "output_audio_tokens", "cache_audio_read_tokens"),
+        *("web_searches", "storage_searches"),
+    ]
     assert first(prices, "gpt-4o-mini", at).input_usd == [0.12]

@@ -13,6 +13,7 @@ from gnomon_collector.cli.output import table_console
 from gnomon_collector.cli.price_reach import known_periods, price_desk
 from gnomon_collector.cli.reach import Json
 from gnomon_schemas.money import Currency
+from gnomon_schemas.price_units import EXTRA_UNITS, extra_prices
 
 EXIT_UNPRICED = 1
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ")
@@ -24,6 +25,14 @@ _RATES = (
     ("cache write", "cache_write_usd"),
     ("reasoning", "reasoning_usd"),
 )
+_PLAIN = (
+    ("input_mtok", "input_usd"),
+    ("output_mtok", "output_usd"),
+    ("cache_read_mtok", "cache_read_usd"),
+    ("cache_write_mtok", "cache_write_usd"),
+    ("output_reasoning_mtok", "reasoning_usd"),
+)
+_SEARCHES = ("web_searches", "storage_searches")
 _DAY_S = 86_400
 
 
@@ -48,7 +57,7 @@ def prices() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of periods.")
 @data_option
 def show(model: str, provider: str, at: datetime | None, as_json: bool) -> None:
-    """Show the prices of a MODEL, per million tokens, by period, hours and tier.
+    """Show the prices of a MODEL, per million tokens, by period, hours, service tier and length.
 
     Exit code 0 when there is a price, 1 when there is none.
 
@@ -118,23 +127,46 @@ def _print_periods(periods: Sequence[Mapping[str, Json]], currency: Currency) ->
 
     rates = [(title, name) for title, name in _RATES if any(any(period[name]) for period in periods)]
     has_request = any(any(period["request_usd"]) for period in periods)
-    table = Table("from", "hours (UTC)", "input above", *(title for title, _ in rates), box=None)
-    for column in table.columns[2:]:
+    extras = _extras_in(periods)
+    titles = [*(title for title, _ in rates), *map(_extra_title, extras)]
+    table = Table("from", "hours (UTC)", "service tier", "input above", *titles, box=None)
+    for column in table.columns[3:]:
         column.justify = "right"
     for title in (["per request"] if has_request else []) + ["source"]:
         table.add_column(title, justify="left" if title == "source" else "right")
     for period in periods:
         for number, start in enumerate(period["tier_starts"]):
             cells = [_rate(currency, period[name][number]) for _, name in rates]
+            prices = _extra_prices(period, number)
+            cells += [_rate(currency, prices.get(name), 1e-6 if name in _SEARCHES else 1) for name in extras]
             request = [_rate(currency, period["request_usd"][number], 1e-6)] if has_request else []
             hours = _hours(period["from_s"][number], period["until_s"][number])
-            table.add_row(
-                _since(period), hours, f"{start:,}" if start else "", *cells, *request, period["version"]
-            )
+            tier, above = period["service_tiers"][number], f"{start:,}" if start else ""
+            table.add_row(_since(period), hours, tier, above, *cells, *request, period["version"])
     table_console().print(table)
     click.echo(
         f"\n{currency.code} per million tokens. A call is priced whole by the last line that holds for it."
     )
+
+
+def _extras_in(periods: Sequence[Mapping[str, Json]]) -> list[str]:
+    """Return what is billed beside plain tokens, in a fixed order."""
+    named = {unit for period in periods for units in period["extra_units"] for unit in units}
+    return [unit for unit in EXTRA_UNITS if unit in named]
+
+
+def _extra_title(unit: str) -> str:
+    return (
+        f"per {unit[: -len('es')].replace('_', ' ')}"
+        if unit in _SEARCHES
+        else unit[: -len("_tokens")].replace("_", " ")
+    )
+
+
+def _extra_prices(period: Mapping[str, Json], number: int) -> dict[str, float]:
+    """Return what each of them costs in all, per million."""
+    plain = {name: period[column][number] for name, column in _PLAIN if period[column][number] is not None}
+    return extra_prices(period["extra_units"][number], period["extra_usd"][number], plain)
 
 
 def _rate(currency: Currency, usd: float | None, factor: float = 1.0) -> str:
