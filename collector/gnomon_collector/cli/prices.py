@@ -57,7 +57,7 @@ def prices() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON array of periods.")
 @data_option
 def show(model: str, provider: str, at: datetime | None, as_json: bool) -> None:
-    """Show the prices of a MODEL, per million tokens, by period, hours, service tier and length.
+    """Show the prices of a MODEL, per million tokens, by period, hours and tier.
 
     Exit code 0 when there is a price, 1 when there is none.
 
