@@ -90,3 +90,26 @@ def test_ranges_that_lie_close_become_one() -> None:
     ranges = [(at(500), at(510)), (at(0), at(10)), (at(5), at(60)), (at(100), at(101))]
     assert merge_ranges(ranges) == [(at(0), at(101)), (at(500), at(510))]
     assert merge_ranges([]) == []
+
+
+def test_a_text_is_not_found_in_a_call_that_was_marked_a_duplicate_or_whose_text_came_later(
+    store: Store,
+) -> None:
+    moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
+    calls = [
+        seed.Span(f"{number}" * 32, f"{number}" * 16, moment, 1, "chat", "generation", input_text="hello")
+        for number in range(3)
+    ]
+    seed.insert(store, calls)
+    # as marks of duplicates and texts out of log records are set: patches of what is stored
+    settings = {"enable_lightweight_update": 1}
+    for change, number in (("duplicate_of = 'x:y'", 0), ("input_text = 'good-bye'", 1)):
+        store.command(
+            f"UPDATE spans SET {change} WHERE span_id = {{span:String}}",
+            {"span": f"{number}" * 16},
+            settings=settings,
+        )
+    for text, found in (("HELLO", ["2" * 16]), ("bye", ["1" * 16])):
+        wanted = TraceQuery(SHOP, moment, moment + timedelta(days=1), rows="calls", text=text)
+        assert [row["span_id"] for row in traces.page(store, wanted, offset=0, limit=10)] == found
+        assert traces.count(store, wanted) == 1

@@ -117,6 +117,10 @@ def dimension(view: View) -> str:
     return view.state.option("by", "model", DIMENSIONS)
 
 
+def ask_over_time(store: Store, view: View) -> list[Point]:
+    return usage.over_time(store, view.scope, view.window, dimension(view))
+
+
 def draw_cost(points: Sequence[Point], view: View) -> Any:
     return _stacked(points, view, lambda totals: totals.cost_usd, "usd")
 
@@ -269,7 +273,7 @@ PANELS: Final = (
         "Computed from dated list prices over reported tokens, by what is chosen above. Models without a"
         " known price count nothing.",
         "USD",
-        lambda store, view: usage.over_time(store, view.scope, view.window, dimension(view)),
+        ask_over_time,
         draw_cost,
         explore="rows=calls&sort=-cost_usd",
         empty="No call has a known price",
@@ -279,7 +283,7 @@ PANELS: Final = (
         "Tokens over time",
         "Input and output tokens of the calls that reported usage, by what is chosen above.",
         "tokens",
-        lambda store, view: usage.over_time(store, view.scope, view.window, dimension(view)),
+        ask_over_time,
         draw_tokens,
         explore="rows=calls&sort=-tokens",
         empty="No call reported tokens",

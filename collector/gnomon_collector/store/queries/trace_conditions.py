@@ -51,6 +51,15 @@ def text_conditions(query: TraceQuery) -> list[tuple[str, bool]]:
     ]
 
 
+def where_of(query: TraceQuery) -> str:
+    """Return the keyword before the conditions on spans.
+
+    Left to itself ClickHouse reads the other columns of every row together with the texts, its largest columns,
+    where few rows have what is looked for.
+    """
+    return "PREWHERE" if query.wanted_texts else "WHERE"
+
+
 def text_parameters(query: TraceQuery) -> Parameters:
     """Return the parameters of `text_conditions`."""
     return {f"text{index}": one.text for index, one in enumerate(query.wanted_texts)}

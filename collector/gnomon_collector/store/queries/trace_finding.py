@@ -26,6 +26,7 @@ from gnomon_collector.store.queries.trace_conditions import (
     score_conditions,
     text_conditions,
     text_parameters,
+    where_of,
     window_parameters,
     within,
 )
@@ -37,6 +38,8 @@ NARROW: Final = timedelta(hours=2)
 """A window up to this long is read from the spans as they are now."""
 
 _SLICES: Final = (64, 8, 1)
+_NARROWEST: Final = timedelta(hours=1)
+"""Of a slice: to ask costs more than to read what a shorter one leaves out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,8 @@ def slices(query: TraceQuery) -> Iterator[TraceQuery]:
     width = query.end - query.start
     if query.sort == "time" and width > NARROW:
         for divisor in _SLICES[:-1]:
+            if width / divisor < _NARROWEST:
+                continue
             if query.descending:
                 yield replace(query, start=query.end - width / divisor)
             elif query.rows == "calls":
@@ -154,7 +159,7 @@ def _texts(query: TraceQuery, since: str = "start") -> list[str]:
     """
     return [
         f"trace_id {'NOT IN' if negated else 'IN'}"  # noqa: S608
-        f" (SELECT trace_id FROM spans WHERE {' AND '.join([*within(since), condition])})"
+        f" (SELECT trace_id FROM spans {where_of(query)} {' AND '.join([*within(since), condition])})"
         for condition, negated in text_conditions(query)
     ]
 

@@ -33,6 +33,7 @@ from gnomon_collector.store.queries.trace_conditions import (
     score_conditions,
     text_conditions,
     text_parameters,
+    where_of,
     window_parameters,
     within,
 )
@@ -193,7 +194,7 @@ def _calls_sql(
         *filters,
         *([bound[0]] if bound else []),
     ]
-    sql = f"SELECT {select} FROM spans WHERE {' AND '.join(conditions)}"  # noqa: S608
+    sql = f"SELECT {select} FROM spans {where_of(query)} {' AND '.join(conditions)}"  # noqa: S608
     parameters = merged(
         window_parameters(query),
         score_parameters,

@@ -339,9 +339,14 @@ def totals(cells: tuple[object, ...]) -> Totals:
     return Totals(*[cell(value) for cell, value in zip(_CELLS, cells, strict=True)])  # type: ignore[arg-type]
 
 
+_UNKNOWN: Final = Latency(None, None, None)
+
+
 def latency(cell: object) -> Latency:
     """Return the quantiles out of latency buckets, or as the database computed them."""
     values = as_list(cell)
+    if not values:
+        return _UNKNOWN
     if len(values) == 3 and all(isinstance(value, float) for value in values):
         return Latency(*(as_float(value) for value in values))
     counts = [as_int(value) for value in values]
