@@ -8,10 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
+import pytest
 from tests.drift import traffic
 from tests.drift.traffic import NOW, PROJECT, Call
 
 from gnomon_collector.drift.evaluate import evaluate_counts, evaluate_texts
+from gnomon_collector.drift.explain import amount
 from gnomon_collector.drift.plan import Plan, windows_at
 from gnomon_collector.drift.report import as_json, report
 from gnomon_collector.store.drift_features import refresh
@@ -162,3 +164,10 @@ def test_a_report_of_the_first_hour_of_a_change_says_breach(store: Store) -> Non
     found = report(store, PROJECT, Plan(6, 5), NOW - timedelta(minutes=1), only=ALL, with_texts=False)
     (errors,) = [one for one in found.results if one.metric == "error"]
     assert errors.state == "breach" and "Timeout 0.0 % → " in errors.summary
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0000671, "$0.000067"), (0.021, "$0.021"), (12.3, "$12.30"), (None, "–")]
+)
+def test_small_amounts_are_written_out(value: float | None, text: str) -> None:
+    assert amount(value, "USD") == text

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
+from gnomon_collector.cli.judge_tables import show_calibration
 from gnomon_collector.store.quality_agreement import agreement, calibrate, rank_correlation
 
 
@@ -53,3 +56,11 @@ def test_correlation_with_its_interval() -> None:
     assert low < rho < high and 0.55 < rho < 0.8 and high - low < 0.25
     assert rank_correlation([1.0] * 20, second.tolist()[:20]) is None
     assert rank_correlation([1.0, 2.0], [1.0, 2.0]) is None
+
+
+def test_two_labels_in_common_make_no_kappa_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    few = asdict(agreement(["a", "b"], ["a", "b"]))
+    show_calibration(
+        {"evaluator": "groundedness", "version": "1", "agreement": few, "people": few, "threshold": None}
+    )
+    assert "too few to say: 100% equal, 2 answers" in capsys.readouterr().out

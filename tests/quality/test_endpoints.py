@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -183,3 +185,10 @@ def test_the_documented_command_against_a_wrong_key(data_dir: Path, judge: Judge
     )
     assert done.returncode == 1 and "the endpoint does not take the key" in done.stderr
     assert "sk-wrong" not in done.stdout + done.stderr
+
+
+def test_httpx_is_whole_before_a_client_is_made() -> None:
+    """openai asks for `httpx.URL` once any thread has begun to import httpx: half of a module has none."""
+    code = "import gnomon_collector.quality.client, sys; print(hasattr(sys.modules.get('httpx'), 'URL'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

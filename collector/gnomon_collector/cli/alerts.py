@@ -289,6 +289,9 @@ def _fired(fired: list[Mapping[str, Json]]) -> None:
 
 def _condition(condition: Mapping[str, Json]) -> str:
     details = ", ".join(
-        f"{name} {value}" for name, value in condition.items() if name not in ("kind", "pairs")
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in condition.items()
+        if name not in ("kind", "pairs")
     )
-    return f"{condition.get('kind', 'threshold').replace('_', ' ')} ({details})"
+    kind = condition.get("kind", "threshold").replace("_", " ")
+    return f"{kind} ({details})" if details else kind

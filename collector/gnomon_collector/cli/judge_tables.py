@@ -112,10 +112,13 @@ def show_calibration(found: Mapping[str, Json]) -> None:
 
 
 def _kappa(one: Mapping[str, Json]) -> str:
+    answers = f"{one['pairs']} answer{'' if one['pairs'] == 1 else 's'}"
     if one["kappa"] is None:
-        return f"no kappa ({one['pairs']} answers)"
-    interval = f" ({one['low']:.2f} to {one['high']:.2f})" if one["low"] is not None else ""
-    return f"kappa {one['kappa']:.2f}{interval}, {one['observed']:.0%} equal, {one['pairs']} answers"
+        return f"no kappa ({answers})"
+    if one["low"] is None:  # too few for an interval
+        return f"too few to say: {one['observed']:.0%} equal, {answers}"
+    interval = f"{one['low']:.2f} to {one['high']:.2f}"
+    return f"kappa {one['kappa']:.2f} ({interval}), {one['observed']:.0%} equal, {answers}"
 
 
 def show_golden_cost(cost: Mapping[str, Json]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from gnomon_collector.drift.rules import NEW_SHARE, Measured, Verdict
@@ -119,7 +120,8 @@ def amount(value: float | None, unit: str) -> str:
     if unit == "ms":
         return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.1f} s"
     if unit == "USD":
-        return f"${value:,.2f}" if value >= 1 else f"${value:.2g}"
+        # by Decimal: two digits of a small amount, but no 6.7e-05
+        return f"${value:,.2f}" if value >= 1 else f"${Decimal(f'{value:.2g}'):f}"
     if unit == "score":
         return f"{value:.2f}"
     return f"{value:,.0f} {unit}"
