@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -273,6 +274,24 @@ def test_the_export_has_every_row_once(shop: Store, now: datetime, rows: Any) ->
     assert [row[key] for row in exported] == [row[key] for row in shown]
     assert len(exported) == traces.count(shop, wanted) > 20
     assert "\\N" not in {row["cost_usd"] for row in exported}
+
+
+@pytest.mark.parametrize("rows", ["traces", "calls"])
+def test_an_export_of_years_asks_for_the_days_with_spans(
+    shop: Store, now: datetime, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Counter[str]()
+    real = type(shop).query_text
+
+    def query_text(store: Store, *arguments: Any) -> Any:
+        asked["times"] += 1
+        return real(store, *arguments)
+
+    monkeypatch.setattr(type(shop), "query_text", query_text)
+    years = query(now, rows=rows, start=now - timedelta(days=3650))
+    found = b"".join(traces.export(shop, years, ["trace_id"]))
+    assert found.count(b"\n") == traces.count(shop, years) + 1
+    assert 0 < asked["times"] <= 10
 
 
 def test_unknown_columns_are_not_exported(shop: Store, now: datetime) -> None:
