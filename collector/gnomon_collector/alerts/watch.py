@@ -69,8 +69,7 @@ class Watcher:
     def look(
         self, rule: Rule, projects: Sequence[str], end: datetime, known: Collection[Key] = ()
     ) -> dict[Key, Look]:
-        """Return what label sets of a rule look like in the window that ends at `end`: those beyond the"
-        " limit.
+        """Return what label sets beyond the limit of a rule look like in the window that ends at `end`.
 
         Args:
             projects: those that the rule is for
@@ -248,8 +247,7 @@ def bad_shares(rule: Rule, condition: BurnRate, readings: Readings) -> Figures:
 
 
 def looks(keys: Sequence[Key], judged: Judged, now: Figures, known: Collection[Key]) -> dict[Key, Look]:
-    """Return a look per label set that is beyond its limit, or `known`. The many others are as they"
-    " should be."""
+    """Return a look per label set that is beyond its limit, or `known`; the others are as they should be."""
     rows = set(np.flatnonzero(judged.verdict == Verdict.BREACH).tolist())
     if known:
         rows |= {row for row, key in enumerate(keys) if key in known}
