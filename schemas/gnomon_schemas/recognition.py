@@ -41,16 +41,19 @@ SELECT * EXCEPT (found, found_fields, found_at, found_by_field, words),
     {_all_fields()}
 FROM (
 SELECT *,
+    {_words()} AS words
+FROM (
+SELECT *,
     arrayMap(x -> intDiv(x, {_RANKS * _ATTRIBUTES}), found) AS found_fields,
     arrayMap(x -> x % {_ATTRIBUTES}, found) AS found_at,
-    mapFromArrays(found_fields, found_at) AS found_by_field,
-    {_words()} AS words
+    mapFromArrays(found_fields, found_at) AS found_by_field
 FROM (
 SELECT *,
     arraySort(arrayFilter(x -> x >= {_ATTRIBUTES}, arrayMap((k, t, at) ->
         if(t = '', 0, {_source_number(dialects)} * {_ATTRIBUTES} + at),
         keys, texts, arrayEnumerate(keys)))) AS found
 FROM (SELECT *, {_dialect(dialects)} AS dialect FROM {source})
+)
 )
 )"""  # noqa: S608  (SQL of this module)
 
@@ -126,19 +129,19 @@ def _all_fields() -> str:
 
 
 def _field(field: str) -> str:
-    if field in _UNQUOTED:
-        return f"words[{_UNQUOTED.index(field) + 1}]"
-    return f"texts[found_by_field[{FIELDS.index(field) + 1}]]"
+    return f"words[{_UNQUOTED.index(field) + 1}]" if field in _UNQUOTED else _found(field)
 
 
 def _words() -> str:
     """SQL for the texts of the fields of a word, in the order of `_UNQUOTED`."""
-    numbers = ", ".join(str(FIELDS.index(field) + 1) for field in _UNQUOTED)
-    said = f"arrayMap(field -> texts[found_at[indexOf(found_fields, field)]], [{numbers}])"
-    return (
-        f"arrayMap(word -> if({one_of('dialect', with_trait('json_quoted'))} AND startsWith(word, '\"'),"
-        f" JSONExtractString(word), word), {said})"
-    )
+    is_quoted = f"{one_of('dialect', with_trait('json_quoted'))} AND startsWith(word, '\"')"
+    # a list, not a function of the field's number: that would copy all texts of a span for each
+    said = ", ".join(_found(field) for field in _UNQUOTED)
+    return f"arrayMap(word -> if({is_quoted}, JSONExtractString(word), word), [{said}])"
+
+
+def _found(field: str) -> str:
+    return f"texts[found_by_field[{FIELDS.index(field) + 1}]]"
 
 
 def kind_by_operation(dialects: Sequence[Dialect]) -> str:
