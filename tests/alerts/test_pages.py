@@ -76,6 +76,8 @@ def test_from_what_fires_to_the_failed_call(page: Page, url: str) -> None:  # no
     shows(page, "#alerts-rules", "Latency spike", "Judge stuck")
     page.locator("#alerts-firing a").first.click()
     shows(page, "#incident-head", "Provider outage (provider openai): Success rate", "it still fires")
+    hidden = "one => one.scrollHeight - one.clientHeight"
+    assert page.locator("#incident-head").evaluate(hidden) <= 1, "its buttons are out of sight"
     shows(page, "#incident-causes", "server_error")
     page.locator("#incident-examples tbody a").first.click()
     page.wait_for_url("**/trace/**")

@@ -9,8 +9,10 @@ import pytest
 from gnomon_collector.store.queries.filters import Window
 from gnomon_collector.store.queries.overview import LatencySeries, ModelUsage, Outcome, Traffic, TrafficSeries
 from gnomon_dashboard import figures, theme
+from gnomon_dashboard.alert_figures import incident_figure
 from gnomon_dashboard.components import outcomes, tiles
 from gnomon_dashboard.figures import Canvas
+from gnomon_schemas.metrics import Unit
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(minutes=5, seconds=30), 60)
@@ -40,6 +42,21 @@ def test_latency_has_a_gap_where_nothing_was_called() -> None:
     assert (p50["mode"], p50["marker"]["size"]) == ("lines+markers", [0, 0, 0, 0, 5, 0])
     assert p50["customdata"][0] == f"{p50['y'][0]:.0f} ms"
     assert figure["layout"]["yaxis"]["ticktext"][:2] == ["0", "1 s"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "top", "axis"),
+    [
+        ("usd", 0.1, {"tickprefix": "$", "tickformat": "~f"}),
+        ("usd", 5000, {"tickprefix": "$", "tickformat": "~s"}),
+        ("count", 20, {"tickformat": "~s"}),
+    ],
+)
+def test_small_amounts_of_an_incident_are_no_thousandths(
+    unit: Unit, top: float, axis: dict[str, str]
+) -> None:
+    figure = incident_figure([START], [top], (), START, unit, CANVAS)
+    assert figure is not None and figure["layout"]["yaxis"].items() >= axis.items()
 
 
 def test_a_line_without_gaps_has_no_markers() -> None:
