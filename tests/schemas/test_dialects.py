@@ -59,6 +59,12 @@ def test_a_field_nobody_knows_is_refused(folder: Path) -> None:
         load_dialects()
 
 
+def test_a_scope_that_a_later_dialect_takes_by_its_beginning_is_refused(folder: Path) -> None:
+    spoil(folder / "sentry.toml", 'scopes = ["sentry.*"]', 'scopes = ["sentry.*", "langfuse*"]')
+    with pytest.raises(ValueError, match="scope langfuse-sdk of langfuse is also one of sentry"):
+        load_dialects()
+
+
 def test_the_copy_as_it_is_loads(folder: Path) -> None:
     assert [dialect.id for dialect in load_dialects()] == list(BY_ID)
 

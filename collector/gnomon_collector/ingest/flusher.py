@@ -34,7 +34,7 @@ PriceList = Callable[[str, str], Sequence[Price]]
 
 # 64 MiB: a flush costs the same whatever it brings, and at the peak some 15 times its bytes in memory.
 _BATCH_BYTES = 64 * 1024**2
-# A flush costs the database some 150 ms of CPU whatever its size (it analyses the ingest views anew), so what
+# A flush costs the database some 200 ms of CPU whatever its size (it analyses the ingest views anew), so what
 # trickles in is gathered first: seconds between two flushes, by the spans of the earlier one.
 _PAUSES_S = ((100, 0.8), (2_000, 0.4))
 _FIRST_RETRY_S = 0.5
