@@ -56,7 +56,7 @@ def test_no_request_to_the_api_is_answered_with_5xx(
         for case, status, text in _answers(operation, api, examples):
             asked[status] += 1
             assert status < 500, f"{case.as_curl_command()}\n{status} {text}"
-    assert asked[200] > examples
+    assert asked[200] > examples // 2
     record_property("figure", f"{asked.total():,} requests of {len(found)} routes, no 5xx")
 
 
