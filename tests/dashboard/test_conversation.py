@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gnomon_collector.store.queries.trace import Document, Event, SpanDetail
 from gnomon_dashboard.components.conversation import conversation_view, documents_view
-from gnomon_dashboard.components.span_view import span_view
+from gnomon_dashboard.components.span_view import facts, span_view
 from gnomon_dashboard.conversation import conversation
 from gnomon_schemas.conversation import (
     LONGEST_PART,
@@ -232,6 +232,18 @@ def test_hostile_texts_stay_texts() -> None:
     links = {node["props"]["href"] for node in found if "href" in node["props"]}
     assert links == {"/traces"}
     assert HOSTILE in json.dumps(tree, ensure_ascii=False).replace('\\"', '"')
+
+
+def test_a_call_says_what_it_is_billed_by() -> None:
+    span = detail(
+        input_tokens=1200, output_tokens=80, reasoning_tokens=30, service_tier="flex",
+        usage_details={"web_searches": 2.0, "input_audio_tokens": 300.0},
+    )  # fmt: skip
+    said = dict(facts(span, lambda _column, _value: ""))
+    assert "".join(said["Tokens"]) == "1,200 in · 80 out · 30 reasoning"
+    assert "".join(said["Usage details"]) == "300 input audio tokens · 2 web searches"
+    assert said["Service tier"] == "flex"
+    assert not {"Tokens", "Usage details", "Service tier"} & dict(facts(detail(), lambda _c, _v: "")).keys()
 
 
 def test_documents_without_content_or_score_say_so() -> None:

@@ -52,6 +52,7 @@ def facts(span: SpanDetail, link: Link) -> list[tuple[str, Any]]:
         ("First token", None if span.ttft_ms is None else units.duration(span.ttft_ms)),
         ("Speed", _speed(span)),
         ("Tokens", _tokens(span)),
+        ("Usage details", _details(span)),
         ("Cost", None if span.cost_usd is None else units.usd(span.cost_usd)),
         ("Reported cost", None if span.cost_reported_usd is None else units.usd(span.cost_reported_usd)),
         ("Model", span.response_model or span.request_model),
@@ -60,6 +61,7 @@ def facts(span: SpanDetail, link: Link) -> list[tuple[str, Any]]:
             span.request_model if span.response_model not in ("", span.request_model) else "",
         ),
         ("Provider", span.provider),
+        ("Service tier", span.service_tier),
         ("Finish reason", span.finish_reason),
         ("Streamed", None if span.stream is None else "yes" if span.stream else "no"),
         ("Prompt", " ".join(part for part in (span.prompt_name, span.prompt_version) if part)),
@@ -78,7 +80,7 @@ def facts(span: SpanDetail, link: Link) -> list[tuple[str, Any]]:
         ("Mended", ", ".join(span.data_flags)),
         ("Duplicate of", span.duplicate_of),
     ]
-    return [(name, value) for name, value in given if value not in (None, "")]
+    return [(name, value) for name, value in given if value not in (None, "", [])]
 
 
 def _head(span: SpanDetail, zone: tzinfo) -> Any:
@@ -124,9 +126,9 @@ def _error(span: SpanDetail) -> Any:
     )
 
 
-def _tokens(span: SpanDetail) -> str:
+def _tokens(span: SpanDetail) -> list[str]:
     if span.input_tokens is None and span.output_tokens is None:
-        return ""
+        return []
     parts = [f"{units.whole(span.input_tokens)} in", f"{units.whole(span.output_tokens)} out"]
     for count, name in (
         (span.cache_read_tokens, "read from cache"),
@@ -135,7 +137,22 @@ def _tokens(span: SpanDetail) -> str:
     ):
         if count:
             parts.append(f"{units.whole(count)} {name}")
-    return " · ".join(parts)
+    return _dotted(parts)
+
+
+def _details(span: SpanDetail) -> list[str]:
+    """The finer classes that calls are billed by, such as input audio tokens and web searches."""
+    return _dotted(
+        [
+            f"{units.whole(count)} {unit.replace('_', ' ')}"
+            for unit, count in sorted(span.usage_details.items())
+        ]
+    )
+
+
+def _dotted(parts: Sequence[str]) -> list[str]:
+    """Parts of a line, each a text of its own so that it is translated as one."""
+    return [text for part in parts for text in (" · ", part)][1:]
 
 
 def _speed(span: SpanDetail) -> str:

@@ -39,6 +39,11 @@ def as_map(value: object) -> dict[str, str]:
     return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}
 
 
+def as_numbers(value: object) -> dict[str, float]:
+    """Return a Map(String, Float64) cell as a dictionary."""
+    return {str(key): float(item) for key, item in value.items()} if isinstance(value, dict) else {}
+
+
 def as_list(value: object) -> list[object]:
     """Return an Array cell as a list."""
     return list(value) if isinstance(value, (list, tuple)) else []

@@ -12,6 +12,7 @@ from gnomon_collector.store.queries.cells import (
     as_int,
     as_list,
     as_map,
+    as_numbers,
     as_time,
     optional_float,
     optional_int,
@@ -91,6 +92,8 @@ class SpanDetail:
     cache_read_tokens: int | None
     cache_write_tokens: int | None
     reasoning_tokens: int | None
+    usage_details: dict[str, float]
+    service_tier: str
     usage_source: str
     cost_usd: float | None
     cost_reported_usd: float | None
@@ -219,6 +222,7 @@ _CONVERTERS: Final[dict[str, Callable[[object], Any]]] = {
     "bool | None": lambda value: None if value is None else bool(value),
     "list[str]": lambda value: [str(item) for item in as_list(value)],
     "dict[str, str]": as_map,
+    "dict[str, float]": as_numbers,
     "list[Document]": lambda value: [_document(item) for item in as_list(value)],
     "list[Event]": lambda value: [_event(item) for item in as_list(value)],
     "str": str,
