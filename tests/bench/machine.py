@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -46,7 +47,7 @@ def this_machine(directory: Path) -> Machine:
     """Describe this machine. `directory` is where the benchmark keeps its data."""
     return Machine(
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        git_commit=_commit(),
+        git_commit=commit(),
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)),
         memory_gib=round(psutil.virtual_memory().total / 1024**3, 1),
@@ -65,13 +66,16 @@ def _cpu() -> str:
     return platform.machine()
 
 
-def _commit() -> str:
-    commit = _git("rev-parse", "--short=12", "HEAD")
+def commit() -> str:
+    """Return the commit of this checkout, empty where there is no git."""
+    head = _git("rev-parse", "--short=12", "HEAD")
     is_changed = bool(_git("status", "--porcelain", "--untracked-files=no"))
-    return f"{commit} with changes not committed" if is_changed else commit
+    return f"{head} with changes not committed" if is_changed else head
 
 
 def _git(*words: str) -> str:
+    if shutil.which("git") is None:
+        return ""
     answer = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     return answer.stdout.strip()
 

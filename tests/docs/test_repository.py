@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
+import os
 import re
+import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,11 +27,21 @@ TARGET = re.compile(r"^([a-z-]+):.*?(?:## (.+))?$", re.MULTILINE)
 
 def tracked() -> list[Path]:
     """Return the files of the repository; without git, as in an unpacked archive, all that would be."""
+    if shutil.which("git") is None:
+        return list(_unpacked())
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT, capture_output=True, check=True,
     ).stdout.decode()  # fmt: skip
     return [path for name in listed.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def _unpacked() -> Iterator[Path]:
+    lines = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    ignored = re.compile("|".join(fnmatch.translate(line.rstrip("/")) for line in (".git", *lines)))
+    for directory, names, files in os.walk(ROOT):
+        names[:] = [name for name in names if not ignored.match(name)]
+        yield from (Path(directory, name) for name in files if not ignored.match(name))
 
 
 def texts() -> list[tuple[str, str]]:

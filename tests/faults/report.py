@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.bench.machine import commit
 from tests.faults.promises import FAULTS, SECURITY, Promise
 
 ROOT = Path(__file__).parents[2]
@@ -95,9 +96,6 @@ def machine() -> str:
 
 
 def _save(section: str, outcomes: Sequence[Outcome], fast: bool, where: str) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
     command = f"make {section}" + (" TIER=fast" if fast else "")
     when = datetime.now(UTC).date().isoformat()
     text = PAGE.read_text(encoding="utf-8")
@@ -105,7 +103,8 @@ def _save(section: str, outcomes: Sequence[Outcome], fast: bool, where: str) -> 
     after = rest[rest.index(f"<!-- :{section} -->") :]
     table = _HEAD + "\n".join(outcome.row() for outcome in outcomes)
     PAGE.write_text(
-        f"{before}{marker}`{command}`, {when}, commit {commit}; {where}\n\n{table}\n{after}", encoding="utf-8"
+        f"{before}{marker}`{command}`, {when}, commit {commit()}; {where}\n\n{table}\n{after}",
+        encoding="utf-8",
     )
 
 
