@@ -67,15 +67,15 @@ def _cpu() -> str:
 
 
 def commit() -> str:
-    """Return the commit of this checkout, empty where there is no git."""
+    """Return the commit of this checkout, "unknown" where there is no git."""
+    if shutil.which("git") is None:
+        return "unknown"
     head = _git("rev-parse", "--short=12", "HEAD")
     is_changed = bool(_git("status", "--porcelain", "--untracked-files=no"))
     return f"{head} with changes not committed" if is_changed else head
 
 
 def _git(*words: str) -> str:
-    if shutil.which("git") is None:
-        return ""
     answer = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     return answer.stdout.strip()
 
