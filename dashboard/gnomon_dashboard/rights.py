@@ -16,8 +16,8 @@ from typing import Final
 
 from gnomon_collector.errors import GnomonError
 from gnomon_collector.store.access import ALL_PROJECTS
-from gnomon_collector.store.canaries import CANARY_PROJECT
 from gnomon_collector.store.engine import QueryResult, Store
+from gnomon_collector.store.own_projects import CANARY_PROJECT
 from gnomon_collector.store.users import Role, User
 
 EVERYBODY: Final = User("", "admin", datetime.fromtimestamp(0, UTC))

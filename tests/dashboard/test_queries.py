@@ -13,6 +13,7 @@ from tests.dashboard import seed
 from tests.dashboard.conftest import fill
 from tests.dashboard.csv_table import read_csv
 
+from gnomon_collector.store.own_projects import JUDGE_PROJECT
 from gnomon_collector.store.queries import filters, overview, trace, traces
 from gnomon_collector.store.queries.filters import Scope, Window
 from gnomon_collector.store.queries.histogram import add, quantile_ms
@@ -157,6 +158,8 @@ def test_filters_offer_what_is_there(shop: Store, now: datetime) -> None:
     assert set(found.environments) == {"production", "staging"}
     assert found.models[0] == seed.MODELS[0][1]
     assert filters.projects(shop) == (seed.PROJECT, "canary")  # the one with the latest call first
+    seed.insert(shop, [seed.Span("0b" * 16, "0b" * 8, now, 1, "judge", "generation", project=JUDGE_PROJECT)])
+    assert filters.projects(shop) == (seed.PROJECT, "canary", JUDGE_PROJECT)  # Gnomon's own last
     assert filters.has_data(shop, seed.PROJECT) and not filters.has_data(shop, "nothing")
 
 

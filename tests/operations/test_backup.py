@@ -6,8 +6,12 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import pytest
 from tests.ingest.payloads import SECOND_NS, chat_span, hour_ago_ns, request
 from tests.ingest.server_process import GNOMON, ServerProcess
+
+from gnomon_collector.errors import ConfigError
+from gnomon_collector.operations.backup import restore_backup
 
 CALLS = 40
 
@@ -36,6 +40,20 @@ def test_what_was_acknowledged_is_in_a_backup_once(tmp_path: Path) -> None:
         (counted,) = server.query("SELECT count() AS rows, uniqExact(trace_id) AS traces FROM spans")
         assert counted == {"rows": CALLS, "traces": CALLS}
         server.export(request([chat_span(999, hour_ago_ns())]), key)  # the key was restored too
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/gnomon-outside", "link"])
+def test_nothing_is_unpacked_elsewhere(tmp_path: Path, name: str) -> None:
+    """Also by a Python that has no filter of its own for archives: Debian 12's."""
+    entry = tarfile.TarInfo(name)
+    if name == "link":
+        entry.type, entry.linkname = tarfile.SYMTYPE, "/etc"
+    file = tmp_path / "x.tar"
+    with tarfile.open(file, "w") as archive:
+        archive.addfile(entry)
+    with pytest.raises(ConfigError, match="is no file of a backup"):
+        restore_backup(file, tmp_path / "data" / "new")
+    assert not (tmp_path / "data" / "outside").exists() and not Path("/tmp/gnomon-outside").exists()
 
 
 def test_a_file_that_is_no_backup_and_a_full_directory_are_refused(tmp_path: Path) -> None:

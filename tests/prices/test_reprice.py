@@ -155,12 +155,17 @@ def test_prices_that_change_at_a_date_are_told_apart(pipeline: Pipeline) -> None
 def test_a_period_that_is_gone_says_what_holds_there(pipeline: Pipeline) -> None:
     send_calls(pipeline)
     mini = ("openai", "gpt-4o-mini")
-    (listed,) = price_periods(*mini)
+    listed = price_periods(*mini)[0]
     other = replace(listed, valid_from=datetime(2026, 5, 1, tzinfo=UTC), input_usd=[9.0])
+
+    def until_then() -> list[list[float | None]]:
+        saved = saved_prices(pipeline.store)[mini]
+        return [price.input_usd for price in saved if price.valid_from <= other.valid_from]
+
     refresh_prices(pipeline.store, lambda *pair: [listed, other])
-    assert [price.input_usd for price in saved_prices(pipeline.store)[mini]] == [listed.input_usd, [9.0]]
+    assert until_then() == [listed.input_usd, [9.0]]
     refresh_prices(pipeline.store, price_periods)
-    assert [price.input_usd for price in saved_prices(pipeline.store)[mini]] == [listed.input_usd] * 2
+    assert until_then() == [listed.input_usd] * 2
     assert refresh_prices(pipeline.store, price_periods) == {}
 
 

@@ -21,10 +21,10 @@ from gnomon_collector.quality.client import Answer, JudgeCallError, JudgeClient
 from gnomon_collector.quality.endpoint_errors import retry_after_s
 from gnomon_collector.quality.evaluators import built_in
 from gnomon_collector.quality.golden_run import run_golden
-from gnomon_collector.quality.policy import JUDGE_PROJECT
 from gnomon_collector.quality.verdicts import MalformedVerdictError, verdict_of
 from gnomon_collector.store import judge_queue
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.own_projects import JUDGE_PROJECT
 
 QUESTION = [{"role": "user", "content": "Is it good?"}]
 SCHEMA = {"type": "object"}

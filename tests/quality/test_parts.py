@@ -30,20 +30,14 @@ from gnomon_collector.quality.checks import ChecksJob, checks_of
 from gnomon_collector.quality.evaluators import built_in
 from gnomon_collector.quality.golden_run import run_golden
 from gnomon_collector.quality.pairwise import combined, compare
-from gnomon_collector.quality.policy import (
-    CANARY_PROJECT,
-    DEFAULT_POLICY,
-    JUDGE_PROJECT,
-    check_evaluators,
-    load_policy,
-    parse_policy,
-)
+from gnomon_collector.quality.policy import DEFAULT_POLICY, check_evaluators, load_policy, parse_policy
 from gnomon_collector.quality.verdicts import Verdict
 from gnomon_collector.store import judge_queue, quality_checks, quality_satisfaction, reviews
 from gnomon_collector.store.canaries import canary_states
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_pairs import answer_pairs
 from gnomon_collector.store.judge_sampling import Sample, plan
+from gnomon_collector.store.own_projects import CANARY_PROJECT, JUDGE_PROJECT
 from gnomon_collector.store.quality_checks import Check
 from gnomon_collector.store.queries.filters import Scope, Window
 

@@ -28,12 +28,12 @@ from tests.quality.conftest import (
 
 from gnomon_collector.quality import worker as worker_module
 from gnomon_collector.quality.planner import Backfill, estimate_backfill, plan_backfill, plan_online
-from gnomon_collector.quality.policy import JUDGE_PROJECT
 from gnomon_collector.quality.running import work_off
 from gnomon_collector.quality.setup import JudgeSetup
 from gnomon_collector.quality.worker import Worker
 from gnomon_collector.store import judge_queue, quality
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.own_projects import JUDGE_PROJECT
 from gnomon_collector.store.queries.filters import Window
 
 

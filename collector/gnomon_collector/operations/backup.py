@@ -121,11 +121,29 @@ def _add_text(archive: tarfile.TarFile, name: str, text: str) -> None:
 def _unpack(path: Path, folder: Path) -> Mapping[str, Any]:
     try:
         with tarfile.open(path) as archive:
-            archive.extractall(folder, filter="data")
+            _extract(archive, folder)
         manifest: Mapping[str, Any] = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
     except (OSError, tarfile.TarError, ValueError) as error:
         raise ConfigError(f"{path} is not a backup of Gnomon, or not whole: {error}.") from None
     return manifest
+
+
+def _extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """Unpack plain files and directories alone, all within `folder`, as this user's own.
+
+    Python before 3.11.4, such as Debian 12's, has no filter that sees to it.
+    """
+    entries = archive.getmembers()
+    for entry in entries:
+        is_inside = (folder / entry.name).resolve().is_relative_to(folder.resolve())
+        if not (is_inside and (entry.isfile() or entry.isdir())):
+            raise tarfile.TarError(f"{entry.name} is no file of a backup")
+        entry.mode = 0o700 if entry.isdir() else 0o600
+        entry.uid, entry.gid, entry.uname, entry.gname = os.getuid(), os.getgid(), "", ""
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, filter="data")
+    else:
+        archive.extractall(folder)
 
 
 def _restore_tables(manifest: Mapping[str, Any], unpacked: Path, data_dir: Path) -> int:

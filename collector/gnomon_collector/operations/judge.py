@@ -206,7 +206,8 @@ def _backfill(
     rate: float,
 ) -> Backfill:  # fmt: skip
     from gnomon_collector.quality.planner import Backfill
-    from gnomon_collector.quality.policy import JUDGE_PROJECT, chosen
+    from gnomon_collector.quality.policy import chosen
+    from gnomon_collector.store.own_projects import JUDGE_PROJECT
 
     if project == JUDGE_PROJECT:
         raise BadRequest(f"The calls of the judge itself ({JUDGE_PROJECT}) are not judged.")

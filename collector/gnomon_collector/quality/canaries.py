@@ -17,11 +17,12 @@ from datetime import datetime
 from typing import Final
 
 from gnomon_collector.quality.client import Answer, JudgeCallError, JudgeClient
-from gnomon_collector.quality.policy import CANARY_PROJECT, CanaryTable
+from gnomon_collector.quality.policy import CanaryTable
 from gnomon_collector.quality.recording import CallRecord, CallRecorder, span_ids
 from gnomon_collector.quality.setup import JudgeSetup
 from gnomon_collector.store import canaries
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.own_projects import CANARY_PROJECT
 from gnomon_schemas import attributes as names
 
 _log = logging.getLogger(__name__)

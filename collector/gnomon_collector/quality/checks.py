@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from gnomon_collector.quality.policy import CANARY_PROJECT, EVERY_PROJECT, JUDGE_PROJECT, JudgePolicy
+from gnomon_collector.quality.policy import EVERY_PROJECT, JudgePolicy
 from gnomon_collector.store import judge_queue, quality_checks
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.own_projects import CANARY_PROJECT, JUDGE_PROJECT
 from gnomon_collector.store.quality_checks import BUILT_IN, Check
 
 _EVERY_S: Final = 60.0

@@ -15,7 +15,6 @@ from gnomon_collector.quality.client import Answer, JudgeCallError, JudgeClient
 from gnomon_collector.quality.costs import USUAL_ANSWER_TOKENS, JudgePrice, likely_tokens
 from gnomon_collector.quality.evaluators import evaluator_version
 from gnomon_collector.quality.golden import GoldenRequest, golden_requests, results_of
-from gnomon_collector.quality.policy import JUDGE_PROJECT
 from gnomon_collector.quality.prompts import SCHEMA_NAME, verdict_schema
 from gnomon_collector.quality.recording import CallRecord, CallRecorder
 from gnomon_collector.quality.setup import JudgeSetup
@@ -23,6 +22,7 @@ from gnomon_collector.quality.verdicts import MalformedVerdictError, Verdict, ve
 from gnomon_collector.store import judge_queue
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_queue import Attempt
+from gnomon_collector.store.own_projects import JUDGE_PROJECT
 
 _LEASE: Final = timedelta(hours=1)
 MOST_TRIES: Final = 6

@@ -11,7 +11,6 @@ from typing import Final
 
 from gnomon_collector.quality.client import JudgeCallError, JudgeClient
 from gnomon_collector.quality.evaluators import Evaluator, evaluator_version
-from gnomon_collector.quality.policy import JUDGE_PROJECT
 from gnomon_collector.quality.prompts import SCHEMA_NAME, Case, Document, judge_messages, verdict_schema
 from gnomon_collector.quality.recording import CallRecord, CallRecorder
 from gnomon_collector.quality.setup import JudgeSetup
@@ -20,6 +19,7 @@ from gnomon_collector.store import judge_queue
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_pairs import AnswerPair
 from gnomon_collector.store.judge_queue import Attempt
+from gnomon_collector.store.own_projects import JUDGE_PROJECT
 from gnomon_collector.store.quality_estimates import Estimate, estimate, sums_of
 
 EVALUATOR: Final = "pairwise"

@@ -10,11 +10,12 @@ from typing import Final
 
 from gnomon_collector.quality.costs import USUAL_ANSWER_TOKENS, JudgePrice, likely_tokens
 from gnomon_collector.quality.evaluators import Evaluator, evaluator_version
-from gnomon_collector.quality.policy import JUDGE_PROJECT, JudgePolicy, PolicyTable
+from gnomon_collector.quality.policy import JudgePolicy, PolicyTable
 from gnomon_collector.quality.prompts import LONGEST_PART_CHARS, Case, judge_messages
 from gnomon_collector.store import drift_results, judge_inputs, judge_queue, judge_sampling
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.judge_sampling import Sample, Stratum, Unit
+from gnomon_collector.store.own_projects import JUDGE_PROJECT
 from gnomon_collector.store.queries import filters
 
 _log = logging.getLogger(__name__)

@@ -16,11 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from gnomon_collector.errors import ConfigError
 from gnomon_collector.quality.evaluators import Evaluator, explain
 from gnomon_collector.store.judge_sampling import STRATUM_COLUMNS, Boosts, Stratum
+from gnomon_collector.store.own_projects import CANARY_PROJECT, JUDGE_PROJECT
 from gnomon_collector.store.quality_checks import CheckKind
 from gnomon_collector.store.quality_parsing import schema_check
 
-JUDGE_PROJECT: Final = "gnomon-judge"
-CANARY_PROJECT: Final = "gnomon-canary"
 EVERY_PROJECT: Final = "*"
 POLICY_FILE: Final = "judge.toml"
 

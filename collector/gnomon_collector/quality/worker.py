@@ -24,7 +24,6 @@ from gnomon_collector.quality.client import (
     JudgeCallError,
 )
 from gnomon_collector.quality.outcomes import Done, Kind, Outcome, score_rows, settle, span_of
-from gnomon_collector.quality.policy import JUDGE_PROJECT
 from gnomon_collector.quality.prompts import (
     MOST_DOCUMENTS,
     SCHEMA_NAME,
@@ -33,6 +32,7 @@ from gnomon_collector.quality.prompts import (
 from gnomon_collector.quality.recording import CallRecord, CallRecorder
 from gnomon_collector.quality.verdicts import MalformedVerdictError, verdict_of
 from gnomon_collector.store import judge_queue as queue
+from gnomon_collector.store.own_projects import JUDGE_PROJECT
 
 _log = logging.getLogger(__name__)
 

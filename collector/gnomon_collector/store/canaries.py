@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.own_projects import CANARY_PROJECT
 from gnomon_collector.store.queries.cells import as_int, as_list, as_time, optional_float
-
-CANARY_PROJECT: Final = "gnomon-canary"
 
 _ANSWERED: Final = """
 SELECT DISTINCT trace_id FROM spans

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.own_projects import OWN_PROJECTS
 
 MINUTE_TABLE: Final = "calls_per_minute"
 HOUR_TABLE: Final = "calls_per_hour"
@@ -92,7 +93,10 @@ def scope_conditions(scope: Scope, model_column: str = "model") -> tuple[list[st
 
 
 def projects(store: Store) -> tuple[str, ...]:
-    """Return every project that has calls or a key: where something happened last comes first."""
+    """Return every project that has calls or a key: where something happened last comes first.
+
+    Gnomon's own come last: the judge is at work all the time.
+    """
     result = store.query(
         """
         SELECT project FROM (
@@ -106,9 +110,10 @@ def projects(store: Store) -> tuple[str, ...]:
             WHERE revoked_at IS NULL AND project NOT IN ('', '*') GROUP BY project
         )
         GROUP BY project
-        ORDER BY max(called_at) DESC, max(made_at) DESC, project
+        ORDER BY project IN {own_projects:Array(String)}, max(called_at) DESC, max(made_at) DESC, project
         LIMIT 1000
-        """
+        """,
+        {"own_projects": list(OWN_PROJECTS)},
     )
     return tuple(str(row[0]) for row in result.rows)
 
