@@ -65,12 +65,12 @@ test-slow: $(STAMP) chromium ## Run the slow tier: long crash sweeps and the lik
 	$(BIN)/pytest -m slow
 
 .PHONY: faults
-faults: $(STAMP) ## Break everything that docs/reliability.md promises against; TIER=fast leaves out the long sweeps
-	$(BIN)/python -m tests.faults.report faults $(if $(filter fast,$(TIER)),--fast)
+faults: $(STAMP) ## Break everything that docs/reliability.md promises against; TIER=fast leaves out the long sweeps, RESUME=1 what was run at this commit
+	$(BIN)/python -m tests.faults.report faults $(if $(filter fast,$(TIER)),--fast) $(if $(RESUME),--resume) $(foreach part,$(ONLY),--only $(part))
 
 .PHONY: security
 security: $(STAMP) ## Hold Gnomon to the security promises of docs/reliability.md
-	$(BIN)/python -m tests.faults.report security $(if $(filter fast,$(TIER)),--fast)
+	$(BIN)/python -m tests.faults.report security $(if $(filter fast,$(TIER)),--fast) $(if $(RESUME),--resume) $(foreach part,$(ONLY),--only $(part))
 
 .PHONY: chromium
 chromium: ## Install Chromium for the end-to-end tests, if there is none (needs root)

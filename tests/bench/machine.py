@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -66,12 +67,17 @@ def _cpu() -> str:
     return platform.machine()
 
 
-def commit() -> str:
-    """Return the commit of this checkout, "unknown" where there is no git."""
+def commit(apart_from: Sequence[Path] = ()) -> str:
+    """Return the commit of this checkout, "unknown" where there is no git.
+
+    Args:
+        apart_from: what may have changed without a word about it, such as the report itself
+    """
     if shutil.which("git") is None:
         return "unknown"
     head = _git("rev-parse", "--short=12", "HEAD")
-    is_changed = bool(_git("status", "--porcelain", "--untracked-files=no"))
+    left_out = [f":(exclude){path.relative_to(ROOT)}" for path in apart_from]
+    is_changed = bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", *left_out))
     return f"{head} with changes not committed" if is_changed else head
 
 

@@ -12,13 +12,27 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 import httpx
 
 GNOMON = Path(sys.executable).parent / "gnomon"
 START_S = 60.0
 DRAIN_S = 240.0
+
+
+class Process(Protocol):
+    """What a server asks of its process: that of `subprocess.Popen`."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def kill(self) -> None: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class ServerProcess:
@@ -42,7 +56,7 @@ class ServerProcess:
         for flag in ("--otlp-http-port", "--otlp-grpc-port", "--ui-port"):
             self._command += [flag, "0"]
         self._environment = {**os.environ, **(settings or {})}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._output: IO[bytes] | None = None
         self._admin_token = ""
 
