@@ -34,6 +34,7 @@ from gnomon_dashboard import (
 from gnomon_dashboard.components.shell import shell
 from gnomon_dashboard.context import Context, ProjectList, utc_now
 from gnomon_dashboard.currency import ShownCurrency
+from gnomon_dashboard.login_throttle import LoginThrottle
 from gnomon_dashboard.pages import frame
 from gnomon_dashboard.pages.catalogue import PAGES
 from gnomon_dashboard.paths import Pages
@@ -125,7 +126,7 @@ def create_dashboard(
     review_routes.add_routes(server, context)
     settings_writes.add_routes(server, store, operate)
     panel_routes.add_routes(server, context, [panel for page in PAGES for panel in page.panels])
-    auth.add_routes(server, checked, auth.LoginThrottle(), provider.label if provider else "")
+    auth.add_routes(server, checked, LoginThrottle(store), provider.label if provider else "")
     if provider is not None:
         from gnomon_dashboard import oidc  # authlib takes its time to import
 

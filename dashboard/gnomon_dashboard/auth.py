@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gnomon_collector.errors import StoreError
 from gnomon_collector.store.users import User
 from gnomon_dashboard import rights, state
+from gnomon_dashboard.login_throttle import LoginThrottle
 from gnomon_dashboard.paths import is_page
 
 SESSION_COOKIE: Final = "gnomon_session"
@@ -50,46 +51,6 @@ class Accounts(Protocol):
 
     def end(self, token: str) -> None:
         """End a session."""
-
-
-@dataclass
-class LoginThrottle:
-    """Slows down guessing: from the fifth failure in a row on, each doubles the wait, up to 15 minutes.
-
-    Failures are counted by user name and by client address; both are forgotten after a success or an hour.
-    """
-
-    clock: Clock = time.monotonic
-    free_failures: int = 5
-    first_wait_s: float = 5.0
-    longest_wait_s: float = 900.0
-    forget_after_s: float = 3600.0
-    most_keys: int = 10_000
-    _failures: dict[str, tuple[int, float]] = field(default_factory=dict)
-
-    def wait_s(self, *keys: str) -> float:
-        """Return for how many seconds no attempt under any of `keys` is let through; 0 when one may try."""
-        now = self.clock()
-        return max(0.0, *(self._blocked_until(key) - now for key in keys))
-
-    def failed(self, *keys: str) -> None:
-        """Count a failed attempt."""
-        now = self.clock()
-        for key in keys:
-            count, last = self._failures.pop(key, (0, now))
-            self._failures[key] = (1 if now - last > self.forget_after_s else count + 1, now)
-        while len(self._failures) > self.most_keys:
-            self._failures.pop(next(iter(self._failures)))
-
-    def succeeded(self, *keys: str) -> None:
-        """Forget the failures."""
-        for key in keys:
-            self._failures.pop(key, None)
-
-    def _blocked_until(self, key: str) -> float:
-        count, last = self._failures.get(key, (0, 0.0))
-        over = count - self.free_failures
-        return last + min(self.longest_wait_s, self.first_wait_s * 2 ** min(over, 20)) if over >= 0 else 0.0
 
 
 @dataclass
@@ -280,18 +241,17 @@ def add_routes(app: FastAPI, sessions: Sessions, throttle: LoginThrottle, other:
         next: str = Form("/", max_length=4000),
     ) -> Response:
         keys = (f"user {username}", f"address {request.client.host if request.client else ''}")
-        wait_s = throttle.wait_s(*keys)
+        wait_s = await throttle.admit(*keys)
         if wait_s > 0:
             message = f"Too many failed attempts. Try again in {int(wait_s) + 1} s."
             page = login_page(safe_next(next), message, username, other)
             return HTMLResponse(page, status_code=429, headers={"Retry-After": str(int(wait_s) + 1)})
         user = await asyncio.to_thread(sessions.accounts.verify, username, password)
         if user is None:
-            throttle.failed(*keys)
             return HTMLResponse(
                 login_page(safe_next(next), "Wrong user name or password.", username, other), status_code=401
             )
-        throttle.succeeded(*keys)
+        await throttle.succeeded(*keys)
         await sessions.begin(request.session, user)
         return RedirectResponse(safe_next(next), status_code=303)
 

@@ -11,7 +11,7 @@ from tests.dashboard.conftest import PASSWORD, SECRET, USERNAME, served
 from gnomon_collector.store import users
 from gnomon_collector.store.engine import Store
 from gnomon_dashboard.app import create_dashboard
-from gnomon_dashboard.auth import SESSION_COOKIE, LoginThrottle, is_same_site, login_page, safe_next
+from gnomon_dashboard.auth import SESSION_COOKIE, is_same_site, login_page, safe_next
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
@@ -118,35 +118,6 @@ def test_other_sites_cannot_post(client: httpx.Client, headers: dict[str, str]) 
 def test_origin_counts_where_the_browser_sends_no_fetch_metadata() -> None:
     assert is_same_site({"origin": "http://127.0.0.1:8050", "host": "127.0.0.1:8050"})
     assert not is_same_site({"origin": "http://127.0.0.1:8051", "host": "127.0.0.1:8050"})
-
-
-def test_guessing_gets_slower_and_a_success_forgives() -> None:
-    clock = Clock()
-    throttle = LoginThrottle(clock)
-    waits = []
-    for _ in range(9):
-        waits.append(throttle.wait_s("user a", "address 1"))
-        clock.now += waits[-1]
-        throttle.failed("user a", "address 1")
-    assert waits == [0, 0, 0, 0, 0, 5, 10, 20, 40]
-    assert throttle.wait_s("user b") == 0
-    assert throttle.wait_s("address 1") > 0
-    throttle.succeeded("user a", "address 1")
-    assert throttle.wait_s("user a", "address 1") == 0
-
-
-def test_waits_are_bounded_and_failures_forgotten() -> None:
-    clock = Clock()
-    throttle = LoginThrottle(clock, most_keys=100)
-    for _ in range(60):
-        throttle.failed("user a")
-    assert throttle.wait_s("user a") == 900
-    clock.now += 4000
-    throttle.failed("user a")
-    assert throttle.wait_s("user a") == 0
-    for number in range(500):
-        throttle.failed(f"user {number}")
-    assert len(throttle._failures) == 100
 
 
 def test_the_login_refuses_after_many_failures(client: httpx.Client) -> None:
