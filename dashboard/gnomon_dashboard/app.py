@@ -22,6 +22,7 @@ from gnomon_dashboard import (
     alert_writes,
     auth,
     dataset_routes,
+    failures,
     headers,
     panel_routes,
     review_routes,
@@ -133,6 +134,7 @@ def create_dashboard(
         oidc.add_routes(server, store, checked, provider)
     server.add_exception_handler(rights.NotAllowed, _refused)
     server.add_exception_handler(StoreError, _no_database)
+    server.add_middleware(failures.LoggedFailures)
     dash = _dash(server, context, auth_required)
     server.add_middleware(ShownCurrency, currency=currency or Currency())
     _add_middleware(server, dash, checked, secret, auth_required, secure_cookies)
