@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.ingest.test_requests import CAPTURES, mutated
 
 from gnomon_collector.errors import BadRequest, StoreError, StoreUnavailable
 from gnomon_collector.store import duplicate_marks, ingest
+from gnomon_collector.store.engine import Store
 from gnomon_schemas.otlp import encode_envelope
 from gnomon_schemas.prices import price_periods
 
@@ -119,7 +121,7 @@ def test_while_the_database_is_away_requests_wait_and_then_all_come(
     def insert(*arguments: object) -> None:
         if down["is_down"]:
             raise StoreUnavailable("away")
-        real(*arguments)  # type: ignore[arg-type]
+        real(*arguments)
 
     monkeypatch.setattr(ingest, "insert_batch", insert)
     pipeline.put(request([chat_span(1, hour_ago_ns())]))
@@ -241,8 +243,81 @@ def test_prices_are_learnt_from_the_database_after_a_restart(pipeline: Pipeline,
     def must_not_be_asked(provider: str, model: str) -> list[object]:
         raise AssertionError((provider, model))
 
-    again = Pipeline(pipeline.store, tmp_path / "again.sqlite", must_not_be_asked)  # type: ignore[arg-type]
+    again = Pipeline(pipeline.store, tmp_path / "again.sqlite", must_not_be_asked)
     again.send(request([chat_span(2, hour_ago_ns())]))
     again.inbox.close()
     assert pipeline.value("SELECT count(cost_usd) FROM calls") == 2
     assert price_periods("openai", "gpt-4o-mini")
+
+
+def test_two_threads_that_carry_the_same_spans_count_each_once(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every span is sent three times, and the copies are in batches that are under way at the same time."""
+    monkeypatch.setattr("gnomon_collector.ingest.flusher._BATCH_BYTES", 1)
+    monkeypatch.setattr("gnomon_collector.ingest.flusher._BEHIND_BYTES", 1)
+    inserting, most_inserting, threads = [0], [0], set()
+    real = Store.insert_raw
+
+    def insert_raw(store: Store, table: str, *arguments: object) -> None:
+        threads.add(threading.current_thread().name)
+        *rest, turn = arguments
+
+        @contextmanager
+        def watched() -> Iterator[None]:
+            with turn:
+                inserting[0] += 1
+                most_inserting[0] = max(most_inserting[0], inserting[0])
+                yield
+                inserting[0] -= 1
+
+        real(store, table, *rest, watched())
+
+    monkeypatch.setattr(Store, "insert_raw", insert_raw)
+    start_ns = hour_ago_ns()
+    for number in range(12):
+        pipeline.put(request([chat_span(number % 4, start_ns + number % 4)]))
+    pipeline.flusher.start()
+    try:
+        wait_until(lambda: not pipeline.inbox.waiting_requests)
+    finally:
+        pipeline.flusher.stop()
+
+    assert pipeline.value("SELECT count() FROM spans") == 4
+    assert pipeline.value("SELECT countIf(cost_usd > 0) FROM spans") == 4
+    assert threads == {"gnomon-flusher", "gnomon-flusher2"}
+    assert most_inserting == [1]
+    assert (pipeline.flusher.stats.batches, pipeline.flusher.stats.failures) == (12, 0)
+
+
+def test_a_model_that_gets_its_price_while_the_next_batch_goes_in_has_it_there_too(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second batch is inserted before the price that the first one asked for is saved."""
+    monkeypatch.setattr("gnomon_collector.ingest.flusher._BATCH_BYTES", 1)
+    start_ns = hour_ago_ns()
+    pipeline.put(request([chat_span(1, start_ns)]))
+    pipeline.put(request([chat_span(2, start_ns + 1)]), received_at_ns=time.time_ns() + 10**9)
+    second = threading.Thread(target=pipeline.flusher.flush_oldest)
+    real = ingest.report_batch
+
+    def report_batch(store: Store, batch: ingest.Batch) -> ingest.BatchReport:
+        report = real(store, batch)
+        if not second.ident:
+            second.start()
+            wait_until(lambda: store.query("SELECT count() FROM spans").rows[0][0] == 2)
+        return report
+
+    monkeypatch.setattr(ingest, "report_batch", report_batch)
+    pipeline.flusher.flush_oldest()
+    second.join()
+
+    assert pipeline.value("SELECT countIf(cost_usd > 0) FROM spans") == 2
+    assert pipeline.inbox.waiting_requests == 0
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    give_up_at = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)

@@ -200,7 +200,7 @@ def test_what_a_crash_left_is_removed_at_start(data_dir: Path) -> None:
         import os, signal, sys
         from pathlib import Path
         from gnomon_collector.store.spool import Spool
-        with Spool(Path(sys.argv[1])).file(b"somebody's prompt"):
+        with Spool(Path(sys.argv[1])).file([b"somebody's prompt"]):
             os.kill(os.getpid(), signal.SIGKILL)
     """
     spool = data_dir / "tmp" / "inserts"

@@ -1,7 +1,10 @@
-"""The thread that carries requests from the inbox to the database.
+"""The threads that carry requests from the inbox to the database.
 
 Order of things, each step of which may be cut off and done again: insert the batch, flatten what the database
 could not decode, price models seen for the first time, mark duplicates, and only then forget the requests.
+
+Two threads take turns where there is more than one batch to carry: what one does before and after its insert
+it does while the other inserts. Never do both insert, nor follow up their inserts, at once: docs/adr/0023.
 """
 
 from __future__ import annotations
@@ -10,16 +13,16 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from gnomon_collector.errors import StoreError, StoreUnavailable
 from gnomon_collector.ingest.flatten import flatten_request
 from gnomon_collector.ingest.inbox import Inbox
 from gnomon_collector.ingest.inbox_rows import ReceivedRequest, minute_time
 from gnomon_collector.ingest.requests import mend_request
-from gnomon_collector.ingest.signal_writer import SignalWriter, follow_up_spans
+from gnomon_collector.ingest.signal_writer import SignalWriter, follow_up_spans, may_have_judgements
 from gnomon_collector.ingest.signals import TRACES
 from gnomon_collector.store import duplicate_marks, ingest
 from gnomon_collector.store.duplicate_marks import CallScopes
@@ -32,8 +35,12 @@ _log = logging.getLogger(__name__)
 PriceList = Callable[[str, str], Sequence[Price]]
 """(provider, model) -> its price periods, empty when unknown."""
 
+_Model = tuple[str, str]
+
 # 64 MiB: a flush costs the same whatever it brings, and at the peak some 15 times its bytes in memory.
 _BATCH_BYTES = 64 * 1024**2
+# So much must wait besides a batch for the second thread to make the next one ready. Less is gathered.
+_BEHIND_BYTES = 16 * 1024**2
 # A flush costs the database some 200 ms of CPU whatever its size (it analyses the ingest views anew), so what
 # trickles in is gathered first: seconds between two flushes, by the spans of the earlier one.
 _PAUSES_S = ((100, 0.8), (2_000, 0.4))
@@ -46,7 +53,11 @@ _POLL_S = 0.1
 
 @dataclass
 class FlushStats:
-    """What the flusher did since the start. Read by any thread, written by the flusher alone."""
+    """What the flusher did since the start. Read by any thread, written by the flusher alone.
+
+    Attributes:
+        busy_s: seconds in which its first thread had something to do.
+    """
 
     batches: int = 0
     requests: int = 0
@@ -70,19 +81,28 @@ class Flusher:
         self._price_list = price_list
         self._scopes = CallScopes(store)
         self._signals = SignalWriter(inbox, store, self._scopes)
-        self._priced: set[tuple[str, str]] | None = None
+        self._priced: frozenset[_Model] | None = None
+        self._claimed: dict[int, int] = {}  # requests by their id, and their bytes
+        self._claiming, self._inserting, self._following_up = (threading.Lock() for _ in range(3))
+        self._behind = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gnomon-flusher", daemon=True)
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for target, name in ((self._run, "gnomon-flusher"), (self._run_second, "gnomon-flusher2"))
+        ]
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Stop after the batch under way. What is left waits in the inbox for the next start."""
+        """Stop after the batches under way. What is left waits in the inbox for the next start."""
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._behind.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
 
     def _run(self) -> None:
         retry_s = _FIRST_RETRY_S
@@ -101,9 +121,22 @@ class Flusher:
             self.stats.busy_s += time.monotonic() - started
             self._stopping.wait(max(0.0, _pause_s(spans) - (time.monotonic() - started)))
 
+    def _run_second(self) -> None:
+        """Take a batch whenever one was taken that left much behind. The first thread tries again."""
+        while True:
+            self._behind.wait()
+            self._behind.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                self.flush_oldest()
+            except Exception as error:
+                self._note_failure(error)
+
     def _note_failure(self, error: Exception) -> None:
-        self.stats.failures += 1
-        self.stats.last_error = str(error)
+        with self._following_up:
+            self.stats.failures += 1
+            self.stats.last_error = str(error)
         self._inbox.wake()
         if isinstance(error, StoreUnavailable):
             _log.warning("The database does not take spans now, they wait in the inbox: %s", error)
@@ -116,34 +149,47 @@ class Flusher:
         Raises:
             StoreUnavailable: they wait in the inbox; flush again later.
         """
-        requests = self._inbox.oldest(0, _BATCH_BYTES)
-        traces = [request for request in requests if request.signal == TRACES.name]
-        if traces:
-            self._flush([_Parcel(each, each.plain_body()) for each in traces])
-        # After the spans, so that what came together is written onto them at once.
-        self.stats.quarantined += self._signals.flush(
-            [request for request in requests if request.signal != TRACES.name]
-        )
-        return sum(request.spans for request in requests)
+        with self._claim() as requests:
+            traces = [request for request in requests if request.signal == TRACES.name]
+            others = [request for request in requests if request.signal != TRACES.name]
+            if traces:
+                self._flush([_Parcel(each) for each in traces])
+            if others:
+                # After the spans, so that what came together is written onto them at once.
+                with self._following_up:
+                    self.stats.quarantined += self._signals.flush(others)
+            return sum(request.spans for request in requests)
+
+    @contextmanager
+    def _claim(self) -> Iterator[Sequence[ReceivedRequest]]:
+        """Take the oldest requests that the other thread has not taken, until the end of the block."""
+        with self._claiming:
+            requests = self._inbox.oldest(0, _BATCH_BYTES, self._claimed)
+            self._claimed |= {request.id: len(request.body) for request in requests}
+            if self._inbox.waiting_bytes - sum(self._claimed.values()) >= _BEHIND_BYTES:
+                self._behind.set()
+        try:
+            yield requests
+        finally:
+            with self._claiming:
+                for request in requests:
+                    del self._claimed[request.id]
 
     def _flush(self, parcels: Sequence[_Parcel]) -> None:
         """Write requests and forget them; see `_isolate` for what the database refuses."""
         batch = _batch(parcels)
         try:
-            also_touched = self._write(batch, parcels)
+            inserted = self._insert(batch, parcels)
+            with self._following_up:
+                self._follow_up(batch, parcels, inserted)
         except StoreUnavailable:
             raise
         except StoreError as error:
             self._isolate(parcels, error)
-            return
-        self._inbox.forget([parcel.request for parcel in parcels], also_touched)
-        self.stats.batches += 1
-        self.stats.requests += len(parcels)
-        self.stats.spans += batch.spans
 
     def _isolate(self, parcels: Sequence[_Parcel], error: StoreError) -> None:
         """Flush again what can be mended, and by halves, until the request at fault stands alone."""
-        mended = [replace(parcel, body=mend_request(parcel.body)) for parcel in parcels]
+        mended = [parcel.mended() for parcel in parcels]
         if mended != parcels:
             self._flush(mended)
         elif len(parcels) > 1:
@@ -159,7 +205,8 @@ class Flusher:
             "The database refuses a request of project %s, it is set aside: %s", request.project, error
         )
         self._inbox.quarantine(request, str(error))
-        self.stats.quarantined += 1
+        with self._following_up:
+            self.stats.quarantined += 1
 
     def _check_ingest(self, refusal: StoreError) -> None:
         """Make sure that the database takes a batch at all, so that it is the request that is at fault.
@@ -172,25 +219,43 @@ class Flusher:
         except StoreError:
             raise StoreUnavailable(f"The database takes no spans at all: {refusal}") from refusal
 
-    def _write(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> set[tuple[str, datetime]]:
-        """Bring requests to the database; return project and minute of other spans that changed."""
-        self._insert(_envelopes(batch, parcels))
+    def _follow_up(self, batch: ingest.Batch, parcels: Sequence[_Parcel], inserted: _Inserted) -> None:
+        """Do what can be known only once the spans are in the database, and forget the requests."""
         report = ingest.report_batch(self._store, batch)
         if report.spans < batch.spans:
             report = self._write_flattened(batch, parcels) or report
-        self._price(batch, report)
+        self._price(batch, report.unpriced - inserted.priced)
         # Before the duplicates: which of two views counts hangs on what each has.
-        enriched = follow_up_spans(self._store, batch, (parcel.body for parcel in parcels))
+        enriched = follow_up_spans(self._store, batch, is_judged=inserted.is_judged)
         related = duplicate_marks.projects_to_mark(self._store, batch, self._scopes.seen_twice(report))
-        return enriched | duplicate_marks.mark_duplicates(self._store, batch, related)
+        also_touched = enriched | duplicate_marks.mark_duplicates(self._store, batch, related)
+        self._inbox.forget([parcel.request for parcel in parcels], also_touched)
+        self.stats.batches += 1
+        self.stats.requests += len(parcels)
+        self.stats.spans += batch.spans
 
-    def _insert(self, envelopes: bytes) -> None:
-        """Insert, but not beside an insert whose answer never came: both would write the same spans."""
-        if self._is_unsure:
-            self._wait_for_earlier_inserts()
-        self._is_unsure = not self._store.is_embedded
-        ingest.insert_batch(self._store, envelopes, self._inbox.name)
-        self._is_unsure = False
+    def _insert(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> _Inserted:
+        found = _Inserted()
+
+        def envelopes() -> Iterator[bytes]:
+            for parcel in parcels:
+                body, request = parcel.body(), parcel.request
+                found.is_judged = found.is_judged or may_have_judgements(body)
+                yield encode_envelope(request.project, request.received_at_ns, batch.id, body)
+
+        ingest.insert_batch(self._store, envelopes(), self._inbox.name, self._turn(found))
+        return found
+
+    @contextmanager
+    def _turn(self, inserted: _Inserted) -> Iterator[None]:
+        """Keep inserts apart, also from one whose answer never came: both would write the same spans."""
+        with self._inserting:
+            if self._is_unsure:
+                self._wait_for_earlier_inserts()
+            self._is_unsure = not self._store.is_embedded
+            inserted.priced = self._priced_models()
+            yield
+            self._is_unsure = False
 
     def _wait_for_earlier_inserts(self) -> None:
         deadline_s = time.monotonic() + _EARLIER_INSERTS_S
@@ -201,22 +266,26 @@ class Flusher:
 
     def _write_flattened(self, batch: ingest.Batch, parcels: Sequence[_Parcel]) -> ingest.BatchReport | None:
         """Insert once more, flattened, the requests whose values nest too deep for the database."""
-        flattened = ((parcel, flatten_request(parcel.body)) for parcel in parcels)
-        deep = [replace(parcel, body=body) for parcel, body in flattened if body is not None]
+        flattened = ((parcel, flatten_request(parcel.body())) for parcel in parcels)
+        deep = [replace(parcel, changed=body) for parcel, body in flattened if body is not None]
         if not deep:
             return None
-        self._insert(_envelopes(batch, deep))
+        self._insert(batch, deep)
         return ingest.report_batch(self._store, batch)
 
-    def _price(self, batch: ingest.Batch, report: ingest.BatchReport) -> None:
+    def _priced_models(self) -> frozenset[_Model]:
         if self._priced is None:
-            self._priced = ingest.priced_models(self._store)
-        new = {pair: self._price_list(*pair) for pair in sorted(report.unpriced - self._priced)}
+            self._priced = frozenset(ingest.priced_models(self._store))
+        return self._priced
+
+    def _price(self, batch: ingest.Batch, models: frozenset[_Model]) -> None:
+        """Price models that had no price yet when the batch was inserted."""
+        new = {pair: self._price_list(*pair) for pair in sorted(models)}
         for (provider, model), periods in new.items():
             ingest.price_batch(self._store, batch, provider, model, periods)
         # Last: once its price is saved, a flush that was cut off would not come back to a model.
         ingest.save_prices(self._store, new)
-        self._priced.update(new)
+        self._priced = self._priced_models() | new.keys()
 
 
 def _pause_s(spans: int) -> float:
@@ -225,10 +294,32 @@ def _pause_s(spans: int) -> float:
 
 @dataclass(frozen=True)
 class _Parcel:
-    """A request with its body decompressed."""
+    """A request, and its body where that is not as it was received."""
 
     request: ReceivedRequest
-    body: bytes
+    changed: bytes | None = None
+
+    def body(self) -> bytes:
+        """Return what is to be inserted. It is not kept: a batch decompressed would take 64 MiB."""
+        return self.request.plain_body() if self.changed is None else self.changed
+
+    def mended(self) -> _Parcel:
+        body = self.body()
+        mended = mend_request(body)
+        return self if mended == body else replace(self, changed=mended)
+
+
+@dataclass
+class _Inserted:
+    """What is known of an insert.
+
+    Attributes:
+        priced: models whose prices the insert could know; the other thread may have saved more meanwhile
+        is_judged: whether judgements may be in it
+    """
+
+    priced: frozenset[_Model] = frozenset()
+    is_judged: bool = False
 
 
 def _batch(parcels: Sequence[_Parcel]) -> ingest.Batch:
@@ -240,11 +331,4 @@ def _batch(parcels: Sequence[_Parcel]) -> ingest.Batch:
         spans=sum(request.spans for request in requests),
         first_received_at_ns=min(request.received_at_ns for request in requests),
         last_received_at_ns=max(request.received_at_ns for request in requests),
-    )
-
-
-def _envelopes(batch: ingest.Batch, parcels: Sequence[_Parcel]) -> bytes:
-    return b"".join(
-        encode_envelope(parcel.request.project, parcel.request.received_at_ns, batch.id, parcel.body)
-        for parcel in parcels
     )

@@ -148,25 +148,28 @@ class Inbox:
         """Have `wait_for_requests` return at once: what `oldest` handed out was not dealt with."""
         self._arrived.set()
 
-    def oldest(self, after_id: int, max_bytes: int) -> list[ReceivedRequest]:
+    def oldest(self, after_id: int, max_bytes: int, besides: Collection[int] = ()) -> list[ReceivedRequest]:
         """Return the oldest requests after `after_id`, of each project in turn; at least one if there is any.
 
         Args:
             max_bytes: most bytes of all bodies together, decompressed.
+            besides: ids of requests that are left alone.
         """
         self._arrived.clear()
         found: list[ReceivedRequest] = []
         size_bytes = 0
         with closing(self._connect()) as connection:
-            ids = connection.execute(IN_TURN, (after_id, _MOST_AT_ONCE)).fetchall()
+            ids = connection.execute(IN_TURN, (after_id, _MOST_AT_ONCE + len(besides))).fetchall()
             for id_ in ids:
+                if id_[0] in besides:
+                    continue
                 request = received(connection.execute(REQUEST, id_).fetchone())
                 size_bytes += plain_bytes(request.body, request.encoding)
                 if found and size_bytes > max_bytes:
                     self._arrived.set()
                     break
                 found.append(request)
-        if len(ids) == _MOST_AT_ONCE:
+        if len(ids) == _MOST_AT_ONCE + len(besides):
             self._arrived.set()
         return found
 

@@ -140,16 +140,21 @@ class SignalWriter:
             insert_metric_points(self._store, project, points)
 
 
-def follow_up_spans(store: Store, batch: Batch, bodies: Iterable[bytes]) -> Touched:
+def may_have_judgements(body: bytes) -> bool:
+    """Return whether a request of spans, protobuf, contains what one with judgements would have to."""
+    return any(mark in body for mark in _JUDGEMENT_MARKS)
+
+
+def follow_up_spans(store: Store, batch: Batch, *, is_judged: bool) -> Touched:
     """Do for a batch of spans, once it is in the database, what other signals and judgements ask for.
 
     Args:
-        bodies: the requests of the batch, protobuf; searched for what they would have to contain.
+        is_judged: whether there may be judgements in it, see `may_have_judgements`.
 
     Returns:
         Spans whose log records had come before them, and that have their contents now.
     """
-    if any(mark in body for body in bodies for mark in _JUDGEMENT_MARKS):
+    if is_judged:
         scores = [
             *(
                 evaluation_score(_judged(each), each.said)

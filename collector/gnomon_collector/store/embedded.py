@@ -7,7 +7,8 @@ import importlib
 import io
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -93,13 +94,14 @@ class EmbeddedEngine:
         client: Client,
         table: str,
         columns: Sequence[str],
-        payload: bytes,
+        payload: Iterable[bytes],
         fmt: str,
         settings: Mapping[str, object],
+        turn: AbstractContextManager[object],
     ) -> None:
-        """Insert `payload`, which is in ClickHouse's format `fmt`."""
+        """Insert `payload`, which is in ClickHouse's format `fmt`, once it is its `turn`."""
         names = f" ({', '.join(map(quote_identifier, columns))})" if columns else ""
-        with self._spool.file(payload) as path:
+        with self._spool.file(payload) as path, turn:
             client.command(
                 f"INSERT INTO {table}{names} FROM INFILE {_quoted(str(path))}"
                 f"{_settings_clause(settings)} FORMAT {fmt}"

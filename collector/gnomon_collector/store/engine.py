@@ -7,8 +7,8 @@ import logging
 import re
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -83,9 +83,10 @@ class Backend(Protocol):
         client: Client,
         table: str,
         columns: Sequence[str],
-        payload: bytes,
+        payload: Iterable[bytes],
         fmt: str,
         settings: Mapping[str, object],
+        turn: AbstractContextManager[object],
     ) -> None: ...
     def text(
         self, client: Client, sql: str, parameters: Mapping[str, object] | None, fmt: str
@@ -189,16 +190,28 @@ class Store:
         with self._timed("insert"), errors_translated(self.place):
             client = self._clients.get()
             payload = _native_block(client, table, columns, rows)
-            self._backend.insert(client, table, columns, payload, "Native", {})
+            self._backend.insert(client, table, columns, [payload], "Native", {}, nullcontext())
 
     def insert_raw(
-        self, table: str, payload: bytes, fmt: str, settings: Mapping[str, object] | None = None
+        self,
+        table: str,
+        payload: bytes | Iterable[bytes],
+        fmt: str,
+        settings: Mapping[str, object] | None = None,
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
-        """Insert bytes in ClickHouse's format `fmt` into `table`."""
+        """Insert bytes in ClickHouse's format `fmt` into `table`.
+
+        Args:
+            payload: whole or in pieces, which the embedded engine never holds together.
+            turn: entered when the payload is ready, held while the statement runs.
+        """
         if not _IDENTIFIER.fullmatch(fmt):
             raise ValueError(f"{fmt!r} is not the name of a ClickHouse format")
         with self._timed("insert"), errors_translated(self.place):
-            self._backend.insert(self._clients.get(), table, (), payload, fmt, settings or {})
+            pieces = [payload] if isinstance(payload, bytes) else payload
+            client = self._clients.get()
+            self._backend.insert(client, table, (), pieces, fmt, settings or {}, turn or nullcontext())
 
     def readonly(self) -> Store:
         """Return a handle on the same database that can only read, for SQL written by people.

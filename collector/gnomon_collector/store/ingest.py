@@ -7,6 +7,7 @@ A batch may be inserted any number of times: `spans` takes each span once (see t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -104,20 +105,27 @@ class BatchReport:
     unpriced: frozenset[tuple[str, str]]
 
 
-def insert_batch(store: Store, envelopes: bytes, writer: str = "") -> None:
+def insert_batch(
+    store: Store,
+    envelopes: bytes | Iterable[bytes],
+    writer: str = "",
+    turn: AbstractContextManager[object] | None = None,
+) -> None:
     """Insert envelopes (`gnomon_schemas.otlp.encode_envelope`); spans that are there already are left out.
 
     Two inserts of the same spans at the same time would not see each other's: see `inserts_under_way`.
 
     Args:
         writer: names who inserts, for `inserts_under_way`.
+        turn: entered when the envelopes are ready, held while they are inserted.
 
     Raises:
         StoreUnavailable: no answer, or none that tells what happened; insert the same again.
         StoreError: the database does not take these bytes.
     """
     named = {"log_comment": writer} if writer else {}
-    store.insert_raw(BATCH_TABLE, envelopes, BATCH_FORMAT, {**batch_settings(), **_INSERT_SETTINGS, **named})
+    settings = {**batch_settings(), **_INSERT_SETTINGS, **named}
+    store.insert_raw(BATCH_TABLE, envelopes, BATCH_FORMAT, settings, turn)
 
 
 def inserts_under_way(store: Store, writer: str, cluster: str = "") -> int:

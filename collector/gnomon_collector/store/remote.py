@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -115,12 +116,15 @@ class RemoteServer:
         client: Client,
         table: str,
         columns: Sequence[str],
-        payload: bytes,
+        payload: Iterable[bytes],
         fmt: str,
         settings: Mapping[str, object],
+        turn: AbstractContextManager[object],
     ) -> None:
-        """Insert `payload`, which is in ClickHouse's format `fmt`."""
-        client.raw_insert(table, list(columns) or None, payload, settings=dict(settings), fmt=fmt)
+        """Insert `payload`, which is in ClickHouse's format `fmt`, once it is its `turn`."""
+        body = b"".join(payload)
+        with turn:
+            client.raw_insert(table, list(columns) or None, body, settings=dict(settings), fmt=fmt)
 
     def text(
         self, client: Client, sql: str, parameters: Mapping[str, object] | None, fmt: str

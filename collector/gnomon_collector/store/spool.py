@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,8 +41,8 @@ class Spool:
             ) from error
 
     @contextmanager
-    def file(self, payload: bytes) -> Iterator[Path]:
-        """Yield a file that holds `payload`, until the end of the block.
+    def file(self, payload: Iterable[bytes]) -> Iterator[Path]:
+        """Yield a file that holds the pieces of `payload`, until the end of the block.
 
         Raises:
             StoreUnavailable: the disk is full, or failing
@@ -62,9 +62,10 @@ class Spool:
             self._lock = None
 
 
-def _write(path: Path, payload: bytes) -> None:
+def _write(path: Path, payload: Iterable[bytes]) -> None:
     try:
-        path.write_bytes(payload)
+        with path.open("wb") as file:
+            file.writelines(payload)
     except OSError as error:
         raise StoreUnavailable(f"Cannot write in {path.parent}: {error.strerror}.") from error
 
