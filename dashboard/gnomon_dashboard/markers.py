@@ -15,7 +15,6 @@ from gnomon_collector.store.queries import glance
 from gnomon_collector.store.queries.filters import Scope, Window, floor_time
 from gnomon_collector.store.queries.glance import Marker
 from gnomon_dashboard.alert_figures import with_firings
-from gnomon_dashboard.context import View
 from gnomon_dashboard.figures import Canvas, Figure, naive_time
 
 _MOST_KEPT: Final = 64
@@ -50,13 +49,6 @@ class Timeline:
     _answers: dict[Hashable, _Answer] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def marked(self, figure: Figure, view: View) -> Figure:
-        """Return a figure with what happened; one without an axis of time as it is."""
-        if figure.get("layout", {}).get("xaxis", {}).get("type") != "date":
-            return figure
-        found = self.events(view.scope, view.window)
-        return with_firings(with_markers(figure, found.changes, view.canvas), found.firings, view.canvas)
-
     def events(self, scope: Scope, window: Window) -> Events:
         """Return what happened; nothing where the store cannot say: a chart does without its marks."""
         answer = self._answer((scope.project, scope.services, scope.environments), window)
@@ -78,6 +70,13 @@ class Timeline:
             while len(self._answers) > _MOST_KEPT:
                 self._answers.pop(next(iter(self._answers)))
             return found
+
+
+def marked(figure: Figure, events: Events, canvas: Canvas) -> Figure:
+    """Return a figure with what happened; one without an axis of time as it is."""
+    if figure.get("layout", {}).get("xaxis", {}).get("type") != "date":
+        return figure
+    return with_firings(with_markers(figure, events.changes, canvas), events.firings, canvas)
 
 
 def _ask(store: Store, scope: Scope, window: Window) -> Events:

@@ -136,6 +136,7 @@ def test_a_rule_is_switched_off_and_on_and_deleted(page: Page, url: str, failing
 
 def test_the_text_and_the_form_are_one_rule(page: Page, url: str) -> None:  # noqa: F811
     page.goto(f"{url}/alerts?project={PROJECT}&refresh=0")
+    page.locator("#alert-rule-editor").scroll_into_view_if_needed()  # it is drawn when in sight
     until(page, "document.querySelector('#alert-field-name')?.value === 'Slow answers'")
     write_text(page, MINE)
     shows(page, "#alert-form-note", "either `above` or `below`")

@@ -235,13 +235,17 @@ _MORE_PANELS: Final = (
 PANELS: Final = (*_PANELS, *_MORE_PANELS)
 
 
-def layout(_path: str, _view: ViewState) -> Any:
+def _rule_card(content: Any) -> Any:
+    return _card("Rule editor", "tried on the last 30 days", content)
+
+
+def layout(_path: str, view: ViewState) -> Any:
     """Return the page; its content comes by callbacks."""
     return [
         html.H1("Alerts", className="visually-hidden"),
         panel.grid(_PANELS),
         html.Div(
-            [_card("Rule editor", "tried on the last 30 days", rule_editor.layout()), _silence_form()],
+            [rule_editor.layout(_rule_card, view), _silence_form()],
             className="panels alert-editor-row",
         ),
         panel.grid(_MORE_PANELS),
@@ -251,8 +255,7 @@ def layout(_path: str, _view: ViewState) -> Any:
 def register(app: Dash, context: Context) -> None:
     """Add the page's callbacks."""
     panel.register(app, context, PANELS)
-
-    rule_editor.register(app, context, rules_in_force)
+    rule_editor.register(app, context, rules_in_force, _rule_card)
 
 
 PAGE: Final = Entry("/alerts", "Alerts", "Monitor", "bell", layout, register, letter="a", panels=PANELS)

@@ -18,7 +18,8 @@ from gnomon_collector.store.engine import Store
 from gnomon_dashboard import figures, ids, links
 from gnomon_dashboard.components import panels, tiles
 from gnomon_dashboard.context import Context, View, resolve, shared_answer
-from gnomon_dashboard.markers import Timeline
+from gnomon_dashboard.markers import Events, Timeline, marked
+from gnomon_dashboard.shared_answers import fresh_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +79,42 @@ def answered(store: Store, view: View, panel: Panel, timeline: Timeline) -> tupl
     Raises:
         StoreError: the query failed.
     """
-    return _drawn(view, panel, panel.ask(store, view), timeline)
+    answer = panel.ask(store, view)
+    return _drawn(
+        view, panel, answer, timeline.events(view.scope, view.window) if _is_marked(panel) else None
+    )
 
 
 async def answered_together(
     context: Context, view: View, panel: Panel, timeline: Timeline
 ) -> tuple[Any, Any]:
-    """Do what `answered` does, together with the panels whose `Panel.ask` is the same: one asks for all."""
+    """Do what `answered` does, together with the panels whose `Panel.ask` is the same: one asks for all.
+
+    What happened meanwhile is asked for beside that, once for all charts: none holds a thread to wait for it.
+    """
     ask = partial(asyncio.to_thread, panel.ask, context.store, view)
-    answer = await shared_answer(context, view, panel.ask, ask)
-    return await asyncio.to_thread(_drawn, view, panel, answer, timeline)
+    look = partial(asyncio.to_thread, timeline.events, view.scope, view.window)
+    answer, events = await asyncio.gather(
+        shared_answer(context, view, panel.ask, ask),
+        shared_answer(context, view, Timeline, look) if _is_marked(panel) else _nothing(),
+    )
+    return await asyncio.to_thread(_drawn, view, panel, answer, events)
 
 
-def _drawn(view: View, panel: Panel, answer: Any, timeline: Timeline) -> tuple[Any, Any]:
+async def _nothing() -> None:
+    return None
+
+
+def _is_marked(panel: Panel) -> bool:
+    return panel.kind == "chart" and panel.has_time_axis
+
+
+def _drawn(view: View, panel: Panel, answer: Any, events: Events | None) -> tuple[Any, Any]:
     """Draw an answer; on a chart over time also what happened then."""
     drawn = panel.draw(answer, view)
     if drawn is None:
         return _blank(panel), panels.nothing(panel.empty, panel.empty_code)
-    is_over_time = panel.kind == "chart" and panel.has_time_axis
-    return (timeline.marked(drawn, view) if is_over_time else drawn), None
+    return (marked(drawn, events, view.canvas) if events else drawn), None
 
 
 def _blank(panel: Panel) -> Any:
@@ -144,7 +162,9 @@ def _register_answer(
         try:
             if is_telemetry:
                 answer = partial(answered_together, context, view, panel, timeline)
-                found: tuple[Any, ...] = await shared_answer(context, view, panel.id, answer)
+                found: tuple[Any, ...] = await shared_answer(
+                    context, view, panel.id, answer, fresh_s(view.state.refresh_s)
+                )
                 return found
             return await asyncio.to_thread(answered, context.store, view, panel, timeline)
         except StoreError as error:

@@ -26,22 +26,28 @@ from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries import suggestions
 from gnomon_collector.store.queries.filters import Scope, Window
 from gnomon_dashboard import alert_figures, figures, ids, units
-from gnomon_dashboard.components import rule_fields
-from gnomon_dashboard.components.attributes import aria
+from gnomon_dashboard.components import panels, rule_fields
+from gnomon_dashboard.components.attributes import aria, data
 from gnomon_dashboard.components.rule_fields import field_id, group_id
 from gnomon_dashboard.context import Context, View, resolve
 from gnomon_dashboard.rule_form import CONDITION_KEYS, FIELDS, Shown, read_form, write_form
+from gnomon_dashboard.state import ViewState
 from gnomon_schemas.metrics import METRICS, PATTERNS, ROLLUP_DIMENSIONS, Metric, Unit, metric
 
 InForce: TypeAlias = Callable[[Store, str], Sequence[Rule]]
 """Says which rules of a project are evaluated."""
 
+Card: TypeAlias = Callable[[Any], Any]
+"""Puts something on a card with a title."""
+
+EDITOR: Final = "alert-rule-editor"
 TEXT: Final = "alert-rule-text"
 LOADED: Final = "alert-rule-loaded"
 NOTE: Final = "alert-form-note"
 PREVIEW_CHART: Final = "alert-preview-chart"
 PREVIEW_WORDS: Final = "alert-preview-words"
 _DAYS: Final = 30
+_WIDE: Final = "panel-wide"
 _GROUPED: Final = tuple(one.name for one in CONDITION_KEYS)
 _SUGGESTED_FROM: Final = timedelta(days=1)
 _VALUES: Final[Mapping[Unit, str]] = {
@@ -163,8 +169,22 @@ def preview_words(found: Preview) -> Any:
     return html.P([html.Strong(text), noise, partial])
 
 
-def layout() -> Any:
-    """Return the editor; its content comes by callbacks."""
+def layout(card: Card, view: ViewState) -> Any:
+    """Return the editor on a card where the address names a rule, else what draws it once it is in sight.
+
+    It has thirty inputs: drawn with the page, they would be what the page waits for.
+    """
+    return html.Div(card(_editor()) if view.option("rule") else _later(card), id=EDITOR, className=_WIDE)
+
+
+def _later(card: Card) -> Any:
+    waiting = html.Div(panels.skeleton(), className="alert-editor-waiting")
+    # no more than this: the answer takes its place, and it is not asked for again
+    return html.Div([card(waiting), dcc.Store(id=ids.asked(EDITOR))], className=_WIDE, **data(panel=EDITOR))
+
+
+def _editor() -> Any:
+    """The editor; its content comes by callbacks."""
     text = dmc.Textarea(
         id=TEXT, className="alert-text", debounce=600, spellCheck=False, **aria(label="Rule as TOML")
     )
@@ -241,9 +261,13 @@ def is_switched_on(text: str) -> bool:
         return True
 
 
-def register(app: Dash, context: Context, in_force: InForce) -> None:
+def register(app: Dash, context: Context, in_force: InForce, card: Card) -> None:
     """Add the callbacks."""
     _register_sync(app, context, in_force)
+
+    @app.callback(Output(EDITOR, "children"), Input(ids.asked(EDITOR), "data"), prevent_initial_call=True)
+    def draw(_asked: object) -> Any:
+        return card(_editor())
 
     @app.callback(
         Output(field_id("metric"), "data"), Output(field_id("filter"), "data"), Input(ids.URL, "search")
