@@ -23,7 +23,10 @@ def shown(item: ReviewItem, scale: Scale, material: Material) -> dict[str, Any]:
         "happened_at": item.happened_at.isoformat(),
         "title": scale.title,
         "description": scale.description,
-        "labels": [{"label": one.label, "meaning": one.meaning} for one in scale.labels],
+        "labels": [
+            {"label": one.label, "shown": one.label.replace("_", " "), "meaning": one.meaning}
+            for one in scale.labels
+        ],
         "parts": _parts(item, material),
     }
 

@@ -39,13 +39,12 @@ class DimensionSet:
     @property
     def label(self) -> str:
         """What people read: ``service shop``, ``model gpt-4o``, ``prompt answer v3``, ``all traffic``."""
-        parts = {
-            "all": "all traffic",
-            "service": f"service {self.service_name}",
-            "model": f"model {self.model}",
-            "prompt": f"prompt {self.prompt_name} {self.prompt_version}",
-        }
-        return " ".join(parts[self.dimension].split())
+        return "all traffic" if self == ALL else f"{self.dimension} {self.name}"
+
+    @property
+    def name(self) -> str:
+        """Name of the service or model, name and version of the prompt; empty for all traffic."""
+        return self.service_name or self.model or f"{self.prompt_name} {self.prompt_version}".strip()
 
 
 ALL: Final = DimensionSet()

@@ -89,7 +89,7 @@
       return nothing();
     },
   };
-  // A word of ours in the language of the page (components/script_words.py), values put into its gaps; others as
+  // A word of ours in the language of the page (words/scripts.json), values put into its gaps; others as
   // they are.
   function word(text, ...values) {
     const known = [...document.querySelectorAll("#script-words [data-word]")];

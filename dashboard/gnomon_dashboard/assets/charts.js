@@ -2,24 +2,12 @@
 // `window.PlotlyLocales` before it loads; charts name it in their settings (translation.py).
 (function () {
   "use strict";
-  // Plotly's own words, as far as its buttons and messages here show them; translated as all words of scripts are
-  const WORDS = [
-    "Download plot as a PNG",
-    "Sorry, there was a problem downloading your image!",
-    "Zoom",
-    "Reset axes",
-    "Double-click to zoom back out",
-    "Double-click on legend to isolate one trace",
-  ];
-
   const language = document.cookie.split("; ").find((part) => part.startsWith("gnomon_language="))?.slice(16);
   if (!language || language === "en") return;
 
-  // looked up when they are shown: the words come with the page, after this script
-  const dictionary = {};
-  for (const text of WORDS) {
-    Object.defineProperty(dictionary, text, { enumerable: true, get: () => window.gnomonPage.word(text) });
-  }
+  // Plotly's own words (words/scripts.json has them with ours) come with the page, after this script: each is looked
+  // up when it is shown. Plotly leaves a dictionary out that has no key, so this one has one.
+  const dictionary = new Proxy({ Zoom: "" }, { get: (_, text) => window.gnomonPage.word(text) });
 
   function names(dates, kind, options) {
     const format = new Intl.DateTimeFormat(language, { timeZone: "UTC", ...options });

@@ -60,7 +60,7 @@
     comment.maxLength = 8000;
     const labels = part("div", "review-labels");
     item.labels.forEach((one, index) => labels.append(labelButton(one, String(index + 1))));
-    labels.append(labelButton({ label: "unsure", meaning: word("I cannot tell") }, "u"));
+    labels.append(labelButton({ label: "unsure", shown: word("unsure"), meaning: word("I cannot tell") }, "u"));
     place()?.replaceChildren(head, body, labels, comment, part("p", "review-message muted", ""));
   }
 
@@ -75,7 +75,7 @@
     button.type = "button";
     button.dataset.key = key;
     const words = part("span", "");
-    words.append(part("strong", "", one.label.replaceAll("_", " ")), part("span", "muted", ` ${one.meaning}`));
+    words.append(part("strong", "", one.shown), part("span", "muted", ` ${one.meaning}`));
     button.append(part("kbd", "", key), words);
     button.addEventListener("click", () => save(one.label));
     return button;

@@ -39,7 +39,7 @@ def history_table(incidents: Sequence[Incident], link: Link, now: datetime, zone
     rows = [
         [
             Cell(one.rule, link(one.incident_id)),
-            Cell(where(one.labels) or one.project),
+            _where(one),
             Cell(f"{one.fired_at.astimezone(zone):%a %d %b, %H:%M}"),
             Cell(lasting(one, now) if one.resolved_at else "fires", tone="" if one.resolved_at else "bad"),
             Cell(shown(one.peak, unit_of(one))),
@@ -48,6 +48,15 @@ def history_table(incidents: Sequence[Incident], link: Link, now: datetime, zone
         for one in incidents
     ]
     return ranking(("Rule", "Where", "Fired", "Lasted", "At its worst", "Normal"), rows, texts=3)
+
+
+def _where(one: Incident) -> Cell:
+    """The label set; of a single label the name apart, so that it is translated."""
+    if len(one.labels) == 1 and "service_name" not in one.labels:
+        ((name, value),) = one.labels.items()
+        if value:
+            return Cell(value, kind=spoken(name))
+    return Cell(where(one.labels) or one.project)
 
 
 def rule_table(rules: Sequence[Rule], project: str, link: Link) -> Any:

@@ -8,7 +8,7 @@ from dash import dcc, html
 from gnomon_collector.store.drift_catalogue import LABELS
 from gnomon_collector.store.drift_results import DriftResult, SetState
 from gnomon_collector.store.drift_samples import EXAMPLE_CHARS, Example
-from gnomon_collector.store.drift_windows import DimensionSet
+from gnomon_collector.store.drift_windows import ALL, DimensionSet
 from gnomon_dashboard import units
 from gnomon_dashboard.components.ranking import Cell, ranking
 from gnomon_dashboard.drift_figures import STATES
@@ -54,10 +54,19 @@ def _alarm(found: Sequence[DriftResult], link: Link, zone: Any) -> Any:
     )
 
 
-def _also(others: Sequence[DriftResult]) -> str:
-    names = [one.dimension_set.label for one in others]
-    more = f" and {len(names) - 4} more" if len(names) > 5 else ""
-    return f"Also in {', '.join(names[:4] if more else names)}{more}."
+def _also(others: Sequence[DriftResult]) -> list[Any]:
+    """Return in which other parts it drifts; names apart from our words, which alone are translated."""
+    named = others[:4] if len(others) > 5 else others
+    parts: list[Any] = [html.Span("Also in:")]
+    for at, one in enumerate(named):
+        parts += ["," if at else "", " ", *_part(one.dimension_set)]
+    return [*parts, *([" ", html.Span(f"and {len(others) - 4} more")] if named is not others else []), "."]
+
+
+def _part(chosen: DimensionSet) -> list[Any]:
+    if chosen.dimension == "all":
+        return [html.Span(chosen.label)]
+    return [html.Span(chosen.dimension), " ", html.Span(chosen.name, className="data")]
 
 
 def quiet(results: Sequence[DriftResult]) -> Any:
@@ -85,8 +94,9 @@ def set_list(states: Sequence[SetState], chosen: DimensionSet, link: Link) -> An
     rows = [
         [
             Cell(
-                one.dimension_set.label,
+                one.dimension_set.name or one.dimension_set.label,
                 link(one.dimension_set, None),
+                kind="" if one.dimension_set == ALL else one.dimension_set.dimension,
                 tone="current" if one.dimension_set == chosen else "",
             ),
             Cell(units.whole(one.drifting), share=one.drifting / most if one.drifting else None),

@@ -15,6 +15,8 @@ class Cell:
 
     Attributes:
         href: where the text leads; empty for nowhere.
+        kind: what sort of thing the text names, said before it: ``service``. A word of ours, which is
+            translated, where the name is not.
         share: 0..1 fills that part of the cell with a bar.
         tone: ``good`` or ``bad`` colours the text.
         action: makes a button of the text: what it does, for our scripts (``data-action``).
@@ -28,6 +30,7 @@ class Cell:
     hint: str = ""
     action: str = ""
     value: str = ""
+    kind: str = ""
 
 
 def ranking(headers: Sequence[Any], rows: Sequence[Sequence[Cell]], *, texts: int = 1) -> Any:
@@ -52,7 +55,8 @@ def ranking(headers: Sequence[Any], rows: Sequence[Sequence[Cell]], *, texts: in
 
 def _cell(cell: Cell, at: int, texts: int) -> Any:
     """As few components as will do: Dash takes its time for each, and tables have many cells."""
-    content: Any = dcc.Link(cell.text, href=cell.href) if cell.href else cell.text
+    said = [html.Span(cell.kind), " ", html.Span(cell.text, className="data")] if cell.kind else cell.text
+    content: Any = dcc.Link(said, href=cell.href) if cell.href else said
     if cell.action:
         act = data(action=cell.action, value=cell.value)
         content = html.Button(cell.text, type="button", className="chip-button", **act)

@@ -9,7 +9,6 @@ from typing import Any, Final
 from dash import Dash, html
 
 from gnomon_collector.alerts.config import Budget
-from gnomon_collector.alerts.model import duration_text
 from gnomon_collector.store.budgets import (
     CONFIG_DOCUMENT,
     BudgetState,
@@ -119,8 +118,16 @@ def _row(budget: Budget, name: str, value: float) -> list[Cell]:
         Cell(units.percent(share, 0), share=share, tone="bad" if share >= 1 else ""),
         Cell(amount(budget.measure, value)),
         Cell(amount(budget.measure, limit)),
-        Cell(duration_text(budget.window)),
+        Cell(_window(budget.window)),
     ]
+
+
+def _window(seconds: float) -> str:
+    """The length of a window in its largest unit, no larger than days: ``30 d``, ``12 h``."""
+    for unit, size_s in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size_s and seconds % size_s == 0:
+            return f"{seconds / size_s:.0f} {unit}"
+    return f"{seconds:g} s"
 
 
 def _tile(key: str, label: str, value: int, note: str) -> Tile:
