@@ -25,6 +25,7 @@ from fastapi import FastAPI
 
 from gnomon_collector.admin import AdminParts, InboxStatus, admin_router
 from gnomon_collector.api.router import ApiParts, reading_router
+from gnomon_collector.bounded_bodies import MOST_BYTES, BoundedBodies, explain_invalid
 from gnomon_collector.errors import ConfigError
 from gnomon_collector.identity import provider_of
 from gnomon_collector.ingest.allow import AllowBook, add_allow_route
@@ -232,7 +233,14 @@ def collector_app(
     )
     app.include_router(reading_router(ApiParts(_observed(collector.store, collector, "api"), keys, token)))
     app.include_router(admin_router(admin))
+    explain_invalid(app)
+    app.add_middleware(BoundedBodies, most_bytes=_most_bytes)
     return app
+
+
+def _most_bytes(path: str) -> int | None:
+    """Return the limit of a body; what services send is limited by the settings, after decompression too."""
+    return MOST_BYTES if path.startswith("/api/v1/") else None
 
 
 def _observed(store: Store, collector: IngestParts | None, part: str) -> Store:

@@ -12,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import JSONResponse, Response
 
+from gnomon_collector.bounded_bodies import MOST_BYTES, BoundedBodies, explain_invalid
 from gnomon_collector.errors import StoreError
 from gnomon_collector.identity import Provider
 from gnomon_collector.store import sessions, users
@@ -42,6 +43,7 @@ from gnomon_dashboard.paths import Pages
 from gnomon_dashboard.translation import Translation
 from gnomon_schemas.money import Currency
 
+_MOST_BYTES_OF_STRANGERS: Final = 64 * 1024
 _INDEX: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -132,6 +134,7 @@ def create_dashboard(
         from gnomon_dashboard import oidc  # authlib takes its time to import
 
         oidc.add_routes(server, store, checked, provider)
+    explain_invalid(server)
     server.add_exception_handler(rights.NotAllowed, _refused)
     server.add_exception_handler(StoreError, _no_database)
     server.add_middleware(failures.LoggedFailures)
@@ -199,7 +202,13 @@ def _add_middleware(
         same_site="lax",
         https_only=secure_cookies,
     )
+    server.add_middleware(BoundedBodies, most_bytes=_most_bytes)
     server.add_middleware(headers.SecurityHeaders, script_hashes=_script_hashes(dash))
+
+
+def _most_bytes(path: str) -> int:
+    """Return the limit of a body; to the paths that are open to everybody nobody has much to say."""
+    return _MOST_BYTES_OF_STRANGERS if path in auth.PUBLIC else MOST_BYTES
 
 
 def _script_hashes(dash: Dash) -> list[str]:

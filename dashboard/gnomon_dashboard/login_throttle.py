@@ -25,7 +25,7 @@ def _wait_after(failed: Failures) -> float:
     over = failed.count - FREE_FAILURES
     if over < 0:
         return 0.0
-    return max(0.0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(over, 20)) - failed.since_s)
+    return max(0.0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(over, 20)) - failed.since_s)
 
 
 @dataclass

@@ -145,7 +145,17 @@ SECURITY = (
         15, "erasure reaches everything, replays bring nothing back", ("tests/operations/test_erasure.py",)
     ),
     Promise(16, "retention, and refusal of what is older", ("tests/operations/test_projects.py",)),
-    Promise(17, "forged requests, guessing, headers", ("tests/dashboard/test_auth.py",)),
+    Promise(
+        13,
+        "NaN, half characters, endless bodies: refused before they are read whole, never a 5xx",
+        ("tests/security/test_hostile_json.py",),
+    ),
+    Promise(
+        17,
+        "guessing of passwords gets slower, in all processes together",
+        ("tests/security/test_login_throttle.py",),
+    ),
+    Promise(17, "forged requests and headers", ("tests/dashboard/test_auth.py",)),
     Promise(
         17,
         "single sign-on: wrong signature, nonce, audience, issuer, state or time is refused",

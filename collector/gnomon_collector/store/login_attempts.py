@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from gnomon_collector.store.engine import Store
 
@@ -50,7 +50,10 @@ class Failures:
 def failures(store: Store, keys: Sequence[str]) -> list[Failures]:
     """Return what failed under each of some keys; nothing for a key under which nothing did."""
     bound = {"keys": [_sha256(key) for key in keys], "forget_s": FORGET_S}
-    return [Failures(int(count), float(since_s)) for count, since_s in store.query(_FAILURES, bound).rows]
+    return [
+        Failures(cast(int, count), cast(float, since_s))
+        for count, since_s in store.query(_FAILURES, bound).rows
+    ]
 
 
 def count_attempt(store: Store, keys: Iterable[str], *, is_success: bool) -> None:
