@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from gnomon_collector.quality.evaluators import built_in
 from gnomon_collector.store.drift_catalogue import BY_NAME, LABELS
 from gnomon_dashboard import state
 from gnomon_dashboard.app import create_dashboard
+from gnomon_dashboard.components.ranking import Cell, ranking
 from gnomon_dashboard.components.script_words import words_of_scripts
 from gnomon_dashboard.context import View
 from gnomon_dashboard.markers import Timeline
@@ -162,6 +164,18 @@ def test_all_metrics_features_and_evaluators_have_russian_words() -> None:
             *(label.meaning for label in (*one.labels, *one.document_labels)),
         }
     assert not {text for text in said if is_word(text) and exchanged(text, "ru") == text}
+
+
+def test_verdicts_are_translated() -> None:
+    scales = [label for one in built_in().values() for label in (*one.labels, *one.document_labels)]
+    shown = {one.label.replace("_", " ") for one in scales} - {"first", "second"}
+    assert not {label for label in shown if not is_russian(exchanged(label, "ru"))}
+
+
+def test_of_a_named_thing_its_sort_is_translated_and_its_name_is_not() -> None:
+    table = translated(as_json(ranking(("Where",), [[Cell("service of mine", "/there", kind="service")]])), "ru")
+    said = json.dumps(table, ensure_ascii=False)
+    assert '"children": "сервис"' in said and '"children": "service of mine"' in said
 
 
 def test_figures_have_their_names_and_categories_translated_but_not_what_services_sent() -> None:

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from gnomon_collector.alerts.model import Duration, Name, Rule, explain_validation
+from gnomon_collector.alerts.target_guard import WEBHOOK_PREFIX
 from gnomon_collector.errors import ConfigError
 
 DEFAULT_FILE = "alerts.toml"
@@ -82,6 +83,26 @@ class Channel(_Matching):
     name: Name
     url: SecretStr
     send_resolved: bool = True
+
+
+class Heartbeat(_Strict):
+    """Where a sign of life goes while alerts are evaluated.
+
+    Attributes:
+        url: ``webhook+https://host/path`` of a service that wakes people when it no longer comes; ``${NAME}``
+            is taken from the environment
+        every: seconds between two
+    """
+
+    url: SecretStr
+    every: Annotated[Duration, Field(ge=10)] = 60.0
+
+    @field_validator("url")
+    @classmethod
+    def _webhook(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(WEBHOOK_PREFIX):
+            raise ValueError("the address of a heartbeat is webhook+https://host/path")
+        return value
 
 
 class Notify(_Strict):
@@ -180,6 +201,7 @@ class AlertConfig(_Strict):
     rules: tuple[Rule, ...] = Field((), alias="rule")
     channels: tuple[Channel, ...] = Field((), alias="channel")
     notify: Notify = Notify()
+    heartbeat: Heartbeat | None = None
     mutes: tuple[Mute, ...] = Field((), alias="mute")
     budgets: tuple[Budget, ...] = Field((), alias="budget")
     slos: tuple[Slo, ...] = Field((), alias="slo")
@@ -275,24 +297,26 @@ def _exclude(found: dict[tuple[str, str], Rule], rule: Rule) -> None:
 
 
 def _with_variables(said: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Fill ``${NAME}`` in the addresses of channels, which hold secrets."""
-    channels = said.get("channel")
-    if not isinstance(channels, list):
-        return said
-    filled = [
-        {**one, "url": _filled(one["url"], environment)}
-        if isinstance(one, dict) and isinstance(one.get("url"), str)
-        else one
-        for one in channels
-    ]
-    return {**said, "channel": filled}
+    """Fill ``${NAME}`` in the addresses of channels and of the heartbeat, which hold secrets."""
+    filled = dict(said)
+    if isinstance(said.get("channel"), list):
+        filled["channel"] = [_with_address(one, environment) for one in said["channel"]]
+    if "heartbeat" in said:
+        filled["heartbeat"] = _with_address(said["heartbeat"], environment)
+    return filled
+
+
+def _with_address(one: Any, environment: Mapping[str, str]) -> Any:
+    if isinstance(one, dict) and isinstance(one.get("url"), str):
+        return {**one, "url": _filled(one["url"], environment)}
+    return one
 
 
 def _filled(url: str, environment: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in environment:
-            raise ConfigError(f"A channel of the alerts file needs the environment variable {name}: set it.")
+            raise ConfigError(f"An address in the alerts file needs the environment variable {name}: set it.")
         return environment[name]
 
     return _VARIABLE.sub(value, url)

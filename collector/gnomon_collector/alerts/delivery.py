@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from gnomon_collector.alerts.chart import chart_png
 from gnomon_collector.alerts.config import Channel
@@ -99,6 +100,29 @@ class Outbox:
         attempts = [replace(one, status="sending", attempts=one.attempts + 1) for _, one in again]
         return self._attempt([message for message, _ in again], attempts, now)
 
+    def give_sign(self, url: str, payload: dict[str, Any], now: datetime) -> Result:
+        """Post a sign of life, which is in no log and is not tried again: the next one follows soon."""
+        delivery_id = f"heartbeat-{int(now.timestamp())}"
+        file = self._outcome_file(delivery_id)
+        letter = Letter(
+            delivery_id=delivery_id,
+            url=url,
+            title="",
+            text="",
+            html="",
+            payload=payload,
+            chart="",
+            outcome_file=str(file),
+            allow_private=self._limits.allow_private,
+            allow_http=self._limits.allow_http,
+            is_bad_news=False,
+        )
+        try:
+            return _run_sender(letter)
+        finally:
+            for path in (file, Path(f"{file}.lock")):
+                path.unlink(missing_ok=True)
+
     def forget_old(self, now: datetime) -> None:
         """Take away outcomes that nobody will ask for any more."""
         for path in self._folder.iterdir():
@@ -110,33 +134,13 @@ class Outbox:
     ) -> list[Delivery]:
         self._records.save_deliveries(deliveries)
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix="gnomon-alert") as pool:
-            results = list(pool.map(lambda one: self._run_sender(one, now), messages))
+            results = list(pool.map(lambda one: _run_sender(self._letter(one, now)), messages))
         done = [_after(one, result, now) for one, result in zip(deliveries, results, strict=True)]
         self._records.save_deliveries(done)
         for one in done:
             if one.status != "sent":
                 _log.warning("A message to the channel %r was not sent: %s", one.channel, one.error)
         return done
-
-    def _run_sender(self, message: Message, now: datetime) -> Result:
-        letter = self._letter(message, now)
-        # a session of its own: what stops this process must not stop a message half way
-        process = subprocess.Popen(
-            [sys.executable, "-m", _SENDER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-            start_new_session=True,
-        )
-        try:
-            process.communicate(json.dumps(asdict(letter)).encode(), timeout=_SENDER_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            return Result("failed", f"the channel took longer than {_SENDER_TIMEOUT_S:.0f} s")
-        outcome = read_outcome(Path(letter.outcome_file))
-        return outcome or Result("failed", "the sender ended without a word")
 
     def _letter(self, message: Message, now: datetime) -> Letter:
         first = message.incidents[0]
@@ -169,6 +173,26 @@ class Outbox:
             except BlockingIOError:
                 return True
         return False
+
+
+def _run_sender(letter: Letter) -> Result:
+    # a session of its own: what stops this process must not stop a message half way
+    process = subprocess.Popen(
+        [sys.executable, "-m", _SENDER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        start_new_session=True,
+    )
+    try:
+        process.communicate(json.dumps(asdict(letter)).encode(), timeout=_SENDER_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return Result("failed", f"the channel took longer than {_SENDER_TIMEOUT_S:.0f} s")
+    outcome = read_outcome(Path(letter.outcome_file))
+    return outcome or Result("failed", "the sender ended without a word")
 
 
 def _delivery(message: Message, now: datetime) -> Delivery:

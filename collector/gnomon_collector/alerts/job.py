@@ -12,6 +12,7 @@ from gnomon_collector.alerts.budgets import BudgetMeter, budget_rule, budgets_wa
 from gnomon_collector.alerts.config import AlertConfig
 from gnomon_collector.alerts.delivery import Limits, Outbox
 from gnomon_collector.alerts.engine import Engine
+from gnomon_collector.alerts.heartbeat import HeartbeatJob, Pulse
 from gnomon_collector.alerts.model import Rule
 from gnomon_collector.alerts.notifier import Notifier
 from gnomon_collector.alerts.rulebook import Rulebook, published
@@ -46,6 +47,7 @@ def create_alert_jobs(parts: JobParts) -> Sequence[Job]:
     grid = Grid(settings.alert_step_s, settings.alert_allowance_s)
     limits = Limits(settings.alert_allow_private, settings.alert_allow_http)
     outbox = Outbox(records, settings.data_dir / OUTBOX, parts.dashboard_url, limits)
+    pulse = Pulse()
     return [
         AlertJob(
             parts,
@@ -54,7 +56,9 @@ def create_alert_jobs(parts: JobParts) -> Sequence[Job]:
             Notifier(records, outbox),
             lease_for(store, _LEASE, _LEASE_S),
             min(_LONGEST_INTERVAL_S, float(grid.step_s)),
+            pulse,
         ),
+        HeartbeatJob(store, Rulebook(settings, records), outbox, pulse),
         BudgetJob(store, Rulebook(settings, records), lease_for(store, "budgets", _LEASE_S)),
     ]
 
@@ -72,6 +76,7 @@ class AlertJob:
         notifier: Notifier,
         lease: Lease,
         interval_s: float,
+        pulse: Pulse,
     ) -> None:
         self._store = parts.store
         self._rulebook = rulebook
@@ -84,6 +89,7 @@ class AlertJob:
         self._to_tell = True
         self._watches_abuse = parts.settings.alert_default_rules
         self._published: tuple[AlertConfig, Sequence[Rule]] | None = None
+        self._pulse = pulse
         self.interval_s = interval_s
 
     def run_once(self, now: datetime) -> None:
@@ -93,6 +99,7 @@ class AlertJob:
             StoreError: the database does not answer; the next run makes up for it
         """
         if not self._has_lease():
+            self._pulse.evaluated_at = None
             return
         self._rulebook.refresh()
         rules = self._rulebook.rules()
@@ -106,6 +113,7 @@ class AlertJob:
             config = self._rulebook.config
             told = [*rules, *(budget_rule(one, share) for one in config.budgets for share in one.notify_at)]
             self._to_tell = self._notifier.run(config, told, projects, now) > 0
+        self._pulse.evaluated_at = now
 
     def close(self) -> None:
         """Let another process take over at once."""

@@ -121,7 +121,7 @@ def rule_of(slo: Slo) -> Rule:
 
 def published(config: AlertConfig, rules: Sequence[Rule]) -> str:
     """Return what is in force, as JSON without the addresses of channels."""
-    said = config.model_dump(mode="json", by_alias=True, exclude={"channels", "rules"})
+    said = config.model_dump(mode="json", by_alias=True, exclude={"channels", "rules", "heartbeat"})
     said["channel"] = [
         {"name": one.name, "kind": _kind_of(one), "matchers": one.matchers} for one in config.channels
     ]

@@ -81,6 +81,7 @@ def rules(project: str, as_json: bool) -> None:
         )
     table_console().print(table)
     click.echo(f"Channels: {', '.join(found['channels']) or 'none: add [[channel]] to the alerts file'}")
+    click.echo(f"Heartbeat: {_heartbeat(found['heartbeat'])}")
 
 
 @alerts.command()
@@ -108,8 +109,8 @@ def preview(rule: str, project: str, days: int, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
         return
     click.echo(
-        f"{found['rule']}: {found['firings']} firings in {days} days, {found['firings_per_week']:g} a week,"
-        f" on {found['groups_tried']} of {found['groups']} label sets."
+        f"{found['rule']}: fired {_times(found['firings'])} in {days} days,"
+        f" {found['firings_per_week']:g} a week, on {found['groups_tried']} of {found['groups']} label sets."
     )
     if found["noise"] is not None:
         click.echo(f"{found['noise']:.0%} of them were over within 15 minutes.")
@@ -243,6 +244,19 @@ def check(file: Path) -> None:
     }
     told = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
     click.echo(f"{file}: {told}.")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _heartbeat(outcome: Mapping[str, str] | None) -> str:
+    if outcome is None:
+        return "none: with [heartbeat] in the alerts file somebody is told when Gnomon itself is down"
+    if not outcome:
+        return "not given yet"
+    since = f"since {outcome['since'][:16].replace('T', ' ')} UTC"
+    return f"fails {since}: {outcome['error']}" if outcome["error"] else f"taken {since}"
 
 
 def _definition(rule: str, stdin: TextIO) -> str:

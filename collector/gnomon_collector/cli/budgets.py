@@ -47,11 +47,18 @@ def budgets(project: str, with_ok: bool, as_json: bool, fail: bool) -> None:
                 one["budget"],
                 one["subject"] or "the project",
                 one["state"],
-                f"{one['spent']:,.4g}",
-                f"{one['limit_value']:,.4g} {one['measure']}",
+                _amount(one["spent"], one["measure"]),
+                _amount(one["limit_value"], one["measure"]),
                 "refused" if one["is_blocking"] and one["state"] == "over" else "let through",
                 one["since"][:16].replace("T", " "),
             )
         table_console().print(table)
     if fail and any(one["state"] == "over" for one in found):
         click.get_current_context().exit(EXIT_OVER)
+
+
+def _amount(value: float, measure: str) -> str:
+    """What was spent with its unit: ``$0.0238``, ``1,200 tokens``, ``31 calls``."""
+    if measure == "cost_usd":
+        return f"${value:,.2f}" if value >= 1 or not value else f"${value:.3g}"
+    return f"{value:,.0f} {'tokens' if measure == 'total_tokens' else 'calls'}"

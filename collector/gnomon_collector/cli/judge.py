@@ -49,7 +49,7 @@ def evaluators() -> None:
     rows = [
         (
             one["name"],
-            "/".join(one["units"]),
+            ", ".join(one["units"]),
             ", ".join(_label(label) for label in one["labels"]),
             one["version"],
         )

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gnomon_collector.alerts import heartbeat
 from gnomon_collector.alerts.config import parse_rule, split_matcher
 from gnomon_collector.alerts.delivery import Limits, Outbox
 from gnomon_collector.alerts.grouping import Message
@@ -35,7 +36,7 @@ def list_alerts(operator: Operator, project: str = "*", hours: float = 0, limit:
 
 
 def list_rules(operator: Operator, project: str = "*") -> Json:
-    """Return the rules in force, of one project or of all, and the names of the channels."""
+    """Return the rules in force of a project or of all, the channels' names, and how the heartbeat fares."""
     book = _rulebook(operator)
     return {
         "rules": [
@@ -44,6 +45,7 @@ def list_rules(operator: Operator, project: str = "*") -> Json:
             if project == "*" or project in rule.projects([project])
         ],
         "channels": [one.name for one in book.config.channels],
+        "heartbeat": heartbeat.outcome(operator.store) if book.config.heartbeat else None,
     }
 
 

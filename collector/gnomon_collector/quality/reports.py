@@ -121,7 +121,7 @@ def evaluators(setup: JudgeSetup) -> list[Json]:
             "version": setup.versions[one.name],
             "title": one.title,
             "unit": one.unit,
-            "units": [one.unit, *one.units],
+            "units": list(dict.fromkeys((one.unit, *one.units))),
             "needs": list(one.requires),
             "description": one.description,
             "labels": [label.model_dump() for label in one.labels],

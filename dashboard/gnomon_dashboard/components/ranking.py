@@ -55,7 +55,9 @@ def ranking(headers: Sequence[Any], rows: Sequence[Sequence[Cell]], *, texts: in
 
 def _cell(cell: Cell, at: int, texts: int) -> Any:
     """As few components as will do: Dash takes its time for each, and tables have many cells."""
-    said = [html.Span(cell.kind), " ", html.Span(cell.text, className="data")] if cell.kind else cell.text
+    said: Any = (
+        [html.Span(cell.kind), " ", html.Span(cell.text, className="data")] if cell.kind else cell.text
+    )
     content: Any = dcc.Link(said, href=cell.href) if cell.href else said
     if cell.action:
         act = data(action=cell.action, value=cell.value)
