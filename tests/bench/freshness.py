@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.bench.gnomon_server import gnomon_server
-from tests.bench.idle import IdlePhase, measure_idle
+from tests.bench.idle import IdlePhase, Rest, come_to_rest, measure_idle
 from tests.bench.load import LoadOptions
 from tests.bench.machine import this_machine
 from tests.bench.quantiles import quantile
@@ -23,6 +23,7 @@ GOAL_CPU_PERCENT: Final = 1.0
 GOAL_RSS_MIB: Final = 400
 GOAL_DISK_MIB_PER_DAY: Final = 1.0
 _CONNECTIONS: Final = 4
+_PAGE_SETTLES_S: Final = 15.0
 _DAY_S: Final = 86_400
 
 
@@ -51,10 +52,11 @@ def run(options: argparse.Namespace, home: Path) -> Report:
         visible = watch_load(server, load)
         watch.look()
         cost = LoadCost(100 * watch.cpu_s / max(1e-9, visible.load.seconds), watch.peak_rss_bytes)
-    phases = _idle(options, home / "data")
+    rest, phases = _idle(options, home / "data")
     raw: dict[str, Any] = {
         "visibility": asdict(visible),
         "cost": asdict(cost),
+        "rest": asdict(rest),
         "idle": [asdict(phase) for phase in phases],
     }
     return Report(
@@ -65,22 +67,23 @@ def run(options: argparse.Namespace, home: Path) -> Report:
         seconds=time.monotonic() - started,
         goals=[*_freshness_goals(options, visible), *_idle_goals(phases)],
         tables=[_freshness_table(visible), _cost_table(visible, cost), *_idle_tables(phases)],
-        notes=_notes(options, visible),
+        notes=_notes(options, visible, rest),
         raw=raw,
     )
 
 
-def _idle(options: argparse.Namespace, data_dir: Path) -> list[IdlePhase]:
+def _idle(options: argparse.Namespace, data_dir: Path) -> tuple[Rest, list[IdlePhase]]:
     if not options.idle_seconds:
-        return []
+        return Rest(0.0, ()), []
     # Started anew on the data of the load, so that memory is that of an idle server, not of one after a rush.
     with gnomon_server(data_dir) as server:
-        return measure_idle(
+        rest = come_to_rest(server, options.settle_seconds)
+        return rest, measure_idle(
             server,
             closed_s=options.idle_seconds / 2,
             open_s=options.idle_seconds,
             refreshing_s=options.idle_seconds / 2,
-            settle_s=options.settle_seconds,
+            settle_s=_PAGE_SETTLES_S,
         )
 
 
@@ -189,15 +192,17 @@ def _idle_tables(phases: Sequence[IdlePhase]) -> list[Table]:
     return [Table("Idle", columns, rows)]
 
 
-def _notes(options: argparse.Namespace, visible: Visibility) -> list[str]:
+def _notes(options: argparse.Namespace, visible: Visibility, rest: Rest) -> list[str]:
     notes = [
         f"Requests of {options.spans} spans over {_CONNECTIONS} connections. A request counts as visible when"
         f" the answer of a query that finds it has arrived; one query looks every {POLL_S * 1e3:.0f} ms for"
         " all that wait, through the admin API of the same server. So the figures are upper bounds, and the"
         " server's CPU includes that polling.",
-        "Idle: the server is started anew on the data of the load, rests, and is measured with no page, with"
-        " the Overview open in a real Chromium, and with it refreshing itself. Chromium's own CPU is not"
-        " counted.",
+        "Idle: the server is started anew on the data of the load, rests until what the load leaves to be done"
+        " in the background is done (inbox empty, no merge, merged parts removed, traces summarised, which they"
+        " are a minute after their ten minutes are over), and is measured with no page, with the Overview open"
+        f" in a real Chromium, and with it refreshing itself. It rested for {rest.seconds:,.0f} s;"
+        f" left to be done: {', '.join(rest.left) or 'nothing'}. Chromium's own CPU is not counted.",
         "Disk growth per day is extrapolated from the phases in which the directory grew: one 4 KiB block"
         " more or less makes megabytes of it. It shrinks when merged parts are removed.",
     ]
@@ -216,8 +221,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--settle-seconds",
         type=float,
-        default=60.0,
-        help="of rest before idling: what was loaded is merged (60)",
+        default=1200.0,
+        help="of rest before idling at the most: until background work on the load is done (1200)",
     )
     parser.add_argument("--reports", type=Path, default=REPORTS, help="where the report goes")
     options = parser.parse_args(arguments)

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 REFRESH_S: Final = 10
+_POLL_S: Final = 5.0
+_QUIET_LOOKS: Final = 4
+_MERGES: Final = "SELECT count() AS found FROM system.merges"
+_REMOVALS: Final = "SELECT count() AS found FROM system.parts WHERE NOT active AND database = 'gnomon'"
+_UNSUMMARISED: Final = (
+    f"SELECT count() AS found FROM spans WHERE project = '{PROJECT}' AND start_time >="
+    f" (SELECT max(until) FROM trace_coverage FINAL WHERE project = '{PROJECT}')"
+)
 _LOGIN: Final = re.compile(r"^\s*login\s+(\S+) / (\S+)\s*$", re.MULTILINE)
 _CHARTS: Final = ".js-plotly-plot"
 _ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -40,15 +48,53 @@ class IdlePhase:
     disk_growth_bytes: int
 
 
+@dataclass(frozen=True)
+class Rest:
+    """How the server came to rest before it was measured.
+
+    Attributes:
+        seconds: that it took.
+        left: the background work that was still to be done then, empty when it was done.
+    """
+
+    seconds: float
+    left: tuple[str, ...]
+
+
+def come_to_rest(server: GnomonServer, most_s: float) -> Rest:
+    """Wait until what a load leaves to be done in the background is done, `most_s` seconds at the most."""
+    started, quiet = time.monotonic(), 0
+    left = background_work(server)
+    while quiet < _QUIET_LOOKS and time.monotonic() - started < most_s:
+        time.sleep(_POLL_S)
+        left = background_work(server)
+        quiet = 0 if left else quiet + 1
+    return Rest(time.monotonic() - started, tuple(left))
+
+
+def background_work(server: GnomonServer) -> list[str]:
+    """Return what a server has still to do about the spans that it has, in words; empty when nothing is left."""
+    work = {
+        "requests in the inbox": int(server.status()["inbox_requests"]),
+        "merges": _found(server, _MERGES),
+        "merged parts to be removed": _found(server, _REMOVALS),
+        "spans of traces to be summarised": _found(server, _UNSUMMARISED),
+    }
+    return [f"{count:,} {what}" for what, count in work.items() if count]
+
+
+def _found(server: GnomonServer, sql: str) -> int:
+    return int(server.query(sql)[0]["found"])
+
+
 def measure_idle(
     server: GnomonServer, *, closed_s: float, open_s: float, refreshing_s: float, settle_s: float
 ) -> list[IdlePhase]:
-    """Measure each phase for some seconds, each after `settle_s` seconds in which the server comes to rest.
+    """Measure each phase for some seconds, those with a page `settle_s` seconds after it was opened.
 
     Raises:
         BenchError: there is no Chromium, or the page does not show its charts.
     """
-    time.sleep(settle_s)
     phases = [_phase(server, "no page open", closed_s)]
     with _chromium_page() as page:
         _open_overview(server, page, refresh_s=0)

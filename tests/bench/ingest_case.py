@@ -143,7 +143,7 @@ def run_case(options: Options, request_spans: int, encoding: str, data_dir: Path
         result = run_load(load)
         watch.look()
         load_cpu_s, at_end = watch.cpu_s, _spans(server, _COUNT)
-        drained_at = _drain(server, result.spans)
+        drained_at = drain(server, result.spans)
         watch.look()
         metrics, cpu_s, threads = server.metrics(), watch.cpu_s, cpu_by_thread_name(server.pid)
         in_rollups = _settled_rollups(server, result.spans)
@@ -197,7 +197,7 @@ def _spans(server: GnomonServer, sql: str) -> int:
     return int(server.query(sql)[0]["spans"])
 
 
-def _drain(server: GnomonServer, wanted: int) -> float:
+def drain(server: GnomonServer, wanted: int) -> float:
     """Wait until `wanted` spans can be queried, and return when (`time.monotonic`) the last ones came."""
     count, changed_at = 0, time.monotonic()
     while count < wanted and time.monotonic() - changed_at < _STALLED_S:

@@ -13,8 +13,8 @@ from tests.bench.dashboard_panels import panel_cases, trace_cases
 from tests.bench.dashboard_questions import time_case
 from tests.bench.generated import generated, sizes
 from tests.bench.gnomon_server import gnomon_server
-from tests.bench.idle import measure_idle
-from tests.bench.ingest_case import run_load
+from tests.bench.idle import background_work, come_to_rest, measure_idle
+from tests.bench.ingest_case import drain, run_load
 from tests.bench.load import LoadOptions, Marker
 from tests.bench.profile import leaf_shares, stage_shares
 from tests.bench.visibility import chart_lags
@@ -77,6 +77,15 @@ def test_freshness_finds_every_request(tmp_path: Path) -> None:
     visible = raw["visibility"]
     assert visible["load"]["spans"] == 100 and visible["missing"] == 0
     assert len(visible["spans_s"]) == len(visible["charts_s"]) == 10
+
+
+def test_a_server_is_not_at_rest_before_its_traces_are_summarised(tmp_path: Path) -> None:
+    with gnomon_server(tmp_path) as server:
+        options = LoadOptions(server.traces_url, server.headers, spans=10, max_spans=10)
+        assert run_load(options).spans == 10
+        assert come_to_rest(server, most_s=0).left  # in the inbox, or in the database and not summarised
+        drain(server, 10)
+        assert "10 spans of traces to be summarised" in background_work(server)
 
 
 @pytest.mark.slow
