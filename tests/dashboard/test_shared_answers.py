@@ -14,7 +14,7 @@ from gnomon_dashboard import rights, state
 from gnomon_dashboard.context import Context, ProjectList, View, shared_answer
 from gnomon_dashboard.markers import Timeline
 from gnomon_dashboard.pages.panel import Panel, answered_together
-from gnomon_dashboard.shared_answers import FRESH_S, SharedAnswers
+from gnomon_dashboard.shared_answers import FRESH_S, SharedAnswers, fresh_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +55,27 @@ def test_who_asks_meanwhile_or_just_after_gets_the_same() -> None:
         return [*answers, await shared.get("a", question), await shared.get("b", question)]
 
     assert asyncio.run(ask_thrice()) == [(1,), (1,), (1,), (11,), (12,)]
+
+
+def test_a_page_that_refreshes_itself_never_gets_the_same_twice() -> None:
+    assert fresh_s(0) == FRESH_S
+    for refresh_s in filter(None, state.REFRESHES_S):
+        assert 0 < fresh_s(refresh_s) <= min(5.0, refresh_s / 2)
+
+
+def test_an_answer_is_kept_for_as_long_as_who_asked_first_says() -> None:
+    at = [100.0]
+    shared, question = SharedAnswers(clock=lambda: at[0]), Question()
+    question.may_answer.set()
+
+    async def ask_later() -> list[Any]:
+        answers = []
+        for passed_s in (0.0, 4.9, 0.2):
+            at[0] += passed_s
+            answers.append(await shared.get("a", question, fresh_s(10)))
+        return answers
+
+    assert asyncio.run(ask_later()) == [(1,), (1,), (2,)]
 
 
 def test_one_who_leaves_stops_nothing_and_a_failure_is_not_kept() -> None:

@@ -2,7 +2,7 @@
 
 Over a long window the traces are looked up in `trace_summaries`, which has a row per trace; the newest, which
 are not summarised yet, come from `spans`. A trace stands where its first span does. Over a short window, and
-while the summaries are not complete, all come from `spans`: with the newest first, the query looks at the
+while the summaries are not complete, all come from `spans`. With the newest first, the query looks at the
 latest part of the window and widens it until the page is full, so that it does not grow with the window.
 """
 
@@ -61,7 +61,7 @@ def find(store: Store, query: TraceQuery, offset: int, limit: int) -> list[Found
     """Return traces `offset` to `offset + limit` of the sorted result."""
     covered = _coverage(store, query)
     found: list[Found] = []
-    for part in slices(query) if covered is None or query.wanted_texts else [query]:
+    for part in slices(query):
         if covered is None:
             found = find_among_spans(store, part, query.start, limit=limit, offset=offset)
         else:
