@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from gnomon_collector.drift import rules, texts
+from gnomon_collector.drift import rules, samples
 from gnomon_collector.drift.explain import WORTH_WORDS, explain, explain_texts, statistics
 from gnomon_collector.drift.rules import Measured, state_after
+from gnomon_collector.drift.samples import SampleDrift, Samples
 from gnomon_collector.store import drift_samples
 from gnomon_collector.store.drift_catalogue import BY_NAME
 from gnomon_collector.store.drift_results import DriftResult
@@ -41,9 +43,11 @@ def evaluate_texts(
     store: Store, project: str, windows: Windows, sets: Sequence[DimensionSet], before: States
 ) -> list[DriftResult]:
     """Return the results of texts of the given dimension sets, and of embeddings of the whole project."""
-    results = [_text_result(store, project, windows, one, field, before) for one in sets for field in _FIELDS]
-    embedded = _embedding_result(store, project, windows, before) if ALL in sets else None
-    return [one for one in (*results, embedded) if one is not None]
+    drawn = [_drawn_texts(store, project, windows, one, field) for one in sets for field in _FIELDS]
+    drawn += [_drawn_vectors(store, project, windows)] if ALL in sets else []
+    drawn = [one for one in drawn if one.reference or one.current]
+    found = iter(samples.compared([one.samples for one in drawn if not one.missing]))
+    return [_drawn_result(one, None if one.missing else next(found), windows, before) for one in drawn]
 
 
 def text_sets(results: Sequence[DriftResult]) -> list[DimensionSet]:
@@ -80,64 +84,70 @@ def _count_result(
     )
 
 
-def _text_result(
-    store: Store,
-    project: str,
-    windows: Windows,
-    dimension_set: DimensionSet,
-    field: drift_samples.TextField,
-    before: States,
-) -> DriftResult | None:
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What was drawn from the two windows for one metric.
+
+    Attributes:
+        missing: why it cannot be compared; empty where it can.
+    """
+
+    dimension_set: DimensionSet
+    metric: str
+    reference: Sequence[drift_samples.Text] | Sequence[drift_samples.Vector]
+    current: Sequence[drift_samples.Text] | Sequence[drift_samples.Vector]
+    samples: Samples
+    missing: Mapping[str, str]
+
+
+def _drawn_texts(
+    store: Store, project: str, windows: Windows, dimension_set: DimensionSet, field: drift_samples.TextField
+) -> _Drawn:
     reference, current = (
-        drift_samples.texts(store, project, dimension_set, field, start, end, texts.SAMPLE)
+        drift_samples.texts(store, project, dimension_set, field, start, end, samples.SAMPLE)
         for start, end in _edges(windows)
     )
-    if not reference and not current:
-        return None
-    state = before.get((dimension_set, field), "")
-    missing = _missing_texts(len(reference), len(current), "texts")
-    counts = (len(reference), len(current))
-    if missing:
-        return _result(dimension_set, field, windows, (), counts, lambda: missing, state)
-    old, new = [one.text for one in reference], [one.text for one in current]
-    found = texts.compare(texts.text_vectors([*old, *new]), len(old))
-
-    def explained() -> dict[str, object]:
-        return explain_texts(
-            field,
-            found.measured,
-            texts.top_terms(old, new),
-            [(current[at].trace_id, current[at].span_id) for at in found.typical_current[:_EXAMPLES]],
-            [(reference[at].trace_id, reference[at].span_id) for at in found.typical_reference[:_EXAMPLES]],
-        )
-
-    return _result(dimension_set, field, windows, found.measured, counts, explained, state)
+    both = Samples([one.text for one in reference], [one.text for one in current])
+    missing = _missing(len(reference), len(current), "texts")
+    return _Drawn(dimension_set, field, reference, current, both, missing)
 
 
-def _embedding_result(store: Store, project: str, windows: Windows, before: States) -> DriftResult | None:
+def _drawn_vectors(store: Store, project: str, windows: Windows) -> _Drawn:
     reference, current = (
-        drift_samples.vectors(store, project, start, end, texts.SAMPLE) for start, end in _edges(windows)
+        drift_samples.vectors(store, project, start, end, samples.SAMPLE) for start, end in _edges(windows)
     )
-    if not reference and not current:
-        return None
-    state = before.get((ALL, "embedding"), "")
-    counts = (len(reference), len(current))
-    missing = _missing_vectors(reference, current)
-    if missing:
-        return _result(ALL, "embedding", windows, (), counts, lambda: missing, state)
-    both = [one.values for one in (*reference, *current)]
-    found = texts.compare(texts.embedding_vectors(both), len(reference))
+    both = Samples([one.values for one in reference], [one.values for one in current])
+    missing = _missing(len(reference), len(current), "embeddings") or _unlike(reference, current)
+    return _Drawn(ALL, "embedding", reference, current, both, missing)
 
-    def explained() -> dict[str, object]:
+
+def _drawn_result(drawn: _Drawn, found: SampleDrift | None, windows: Windows, before: States) -> DriftResult:
+    def explained() -> Mapping[str, object]:
+        if found is None:
+            return drawn.missing
         return explain_texts(
-            "embedding",
+            drawn.metric,
             found.measured,
-            [],
-            [(current[at].trace_id, current[at].span_id) for at in found.typical_current[:_EXAMPLES]],
-            [(reference[at].trace_id, reference[at].span_id) for at in found.typical_reference[:_EXAMPLES]],
+            found.terms,
+            _ids(drawn.current, found.typical_current),
+            _ids(drawn.reference, found.typical_reference),
         )
 
-    return _result(ALL, "embedding", windows, found.measured, counts, explained, state)
+    return _result(
+        drawn.dimension_set,
+        drawn.metric,
+        windows,
+        found.measured if found else (),
+        (len(drawn.reference), len(drawn.current)),
+        explained,
+        before.get((drawn.dimension_set, drawn.metric), ""),
+    )
+
+
+def _ids(
+    drawn: Sequence[drift_samples.Text] | Sequence[drift_samples.Vector], typical: Sequence[int]
+) -> list[tuple[str, str]]:
+    return [(drawn[at].trace_id, drawn[at].span_id) for at in typical[:_EXAMPLES]]
 
 
 def _result(
@@ -176,8 +186,8 @@ def _edges(windows: Windows) -> tuple[tuple[datetime, datetime], tuple[datetime,
     )
 
 
-def _missing_texts(reference: int, current: int, what: str) -> dict[str, str]:
-    least = texts.LEAST_TEXTS
+def _missing(reference: int, current: int, what: str) -> dict[str, str]:
+    least = samples.LEAST_TEXTS
     for count, where in ((current, "current window"), (reference, "reference")):
         if count < least:
             words = f"{count} of {least} {what} (one a session) in the {where}"
@@ -185,14 +195,11 @@ def _missing_texts(reference: int, current: int, what: str) -> dict[str, str]:
     return {}
 
 
-def _missing_vectors(
+def _unlike(
     reference: Sequence[drift_samples.Vector], current: Sequence[drift_samples.Vector]
 ) -> dict[str, str]:
-    missing = _missing_texts(len(reference), len(current), "embeddings")
-    if not missing and len(reference[0].values) != len(current[0].values):
-        words = (
-            f"embeddings had {len(reference[0].values)} dimensions and have {len(current[0].values)} now:"
-            " they cannot be compared"
-        )
-        return {"summary": f"Not enough data: {words}.", "missing": words}
-    return missing
+    before, now = len(reference[0].values), len(current[0].values)
+    if before == now:
+        return {}
+    words = f"embeddings had {before} dimensions and have {now} now: they cannot be compared"
+    return {"summary": f"Not enough data: {words}.", "missing": words}

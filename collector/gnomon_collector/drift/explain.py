@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gnomon_collector.drift.rules import NEW_SHARE, Measured, Verdict
+from gnomon_collector.drift.samples import AUC, CENTROID, Term
 from gnomon_collector.drift.statistics import CRAMERS_V, JENSEN_SHANNON, PSI, WASSERSTEIN
-from gnomon_collector.drift.texts import AUC, CENTROID, Term
 from gnomon_collector.store.drift_catalogue import LABELS, MODEL_VERSION, Feature
 from gnomon_collector.store.drift_windows import Counts, Distribution, added, total
 

@@ -86,7 +86,7 @@ class DriftJob:
             time += HOUR
 
     def _evaluate(self, project: str, time: datetime, now: datetime) -> None:
-        # scipy and scikit-learn take 100 MB: a server without traffic does without
+        # scipy takes 70 MB: a server without traffic does without
         from gnomon_collector.drift.report import evaluation, text_evaluation
 
         windows, results = evaluation(self._store, project, self._plan, time)

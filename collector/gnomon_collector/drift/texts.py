@@ -8,9 +8,12 @@ curve (AUC) of a cross-validated classifier that has to guess the window of a te
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -24,17 +27,15 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
+from gnomon_collector.drift.explain import WORTH_WORDS
 from gnomon_collector.drift.rules import Measured
+from gnomon_collector.drift.samples import AUC, CENTROID, SampleDrift, Samples, Term
 
 Matrix: TypeAlias = "np.ndarray[Any, np.dtype[np.float64]]"
 Labels: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
-AUC: Final = "auc"
-CENTROID: Final = "centroid"
 AUC_EFFECT: Final = 0.6
 CENTROID_EFFECT: Final = 0.1
-LEAST_TEXTS: Final = 100
-SAMPLE: Final = 400
 
 _NGRAMS: Final = (3, 4)
 _HASHED: Final = 2**14
@@ -50,27 +51,22 @@ _WORD: Final = r"(?u)\b[^\W\d_]{2,}\b"
 _DIGITS: Final = re.compile(r"\d")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A word or pair of words, and the share of texts with it in each window."""
-
-    term: str
-    reference: float
-    current: float
+def main() -> None:
+    """Compare pairs of samples: JSON on standard input, their drifts as JSON on standard output."""
+    os.nice(10)  # an answer every few hours: whoever looks at a page goes first
+    pairs = [Samples(**one) for one in json.load(sys.stdin)]
+    json.dump([asdict(drift_of(one)) for one in pairs], sys.stdout)
 
 
-@dataclass(frozen=True, slots=True)
-class SampleDrift:
-    """What was found on two samples.
-
-    Attributes:
-        typical_current: indices of the current items that look least like the reference, most typical first.
-        typical_reference: indices of the reference items that look least like the current ones.
-    """
-
-    measured: tuple[Measured, ...]
-    typical_current: tuple[int, ...]
-    typical_reference: tuple[int, ...]
+def drift_of(samples: Samples) -> SampleDrift:
+    """Return how far two samples lie apart, and the terms that explain it where texts did change."""
+    if not isinstance(samples.reference[0], str):
+        return compare(embedding_vectors([*samples.reference, *samples.current]), len(samples.reference))
+    reference, current = ([str(text) for text in texts] for texts in (samples.reference, samples.current))
+    found = compare(text_vectors([*reference, *current]), len(reference))
+    if max(one.severity for one in found.measured) < WORTH_WORDS:
+        return found
+    return replace(found, terms=tuple(top_terms(reference, current)))
 
 
 def text_vectors(texts: Sequence[str]) -> Matrix:
@@ -182,3 +178,7 @@ def _centroid_distance(vectors: Matrix, labels: Labels) -> float:
 
 def _beyond(values: Sequence[float]) -> float:
     return float(np.mean(values) + _DEVIATIONS * np.std(values)) if values else 0.0
+
+
+if __name__ == "__main__":
+    main()
