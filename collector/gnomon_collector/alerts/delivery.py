@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -126,8 +127,9 @@ class Outbox:
     def forget_old(self, now: datetime) -> None:
         """Take away outcomes that nobody will ask for any more."""
         for path in self._folder.iterdir():
-            if now.timestamp() - path.stat().st_mtime > _KEPT.total_seconds():
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # a sign of life takes its own away meanwhile
+                if now.timestamp() - path.stat().st_mtime > _KEPT.total_seconds():
+                    path.unlink()
 
     def _attempt(
         self, messages: Sequence[Message], deliveries: Sequence[Delivery], now: datetime
