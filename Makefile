@@ -65,7 +65,7 @@ test-slow: $(STAMP) chromium ## Run the slow tier: long crash sweeps and the lik
 	$(BIN)/pytest -m slow
 
 .PHONY: faults
-faults: $(STAMP) ## Break everything that docs/reliability.md promises against; TIER=fast leaves out the long sweeps, RESUME=1 what was run at this commit
+faults: $(STAMP) ## Break everything that docs/reliability.md promises against; TIER=fast leaves out the long sweeps, RESUME=1 what passed at this commit
 	$(BIN)/python -m tests.faults.report faults $(if $(filter fast,$(TIER)),--fast) $(if $(RESUME),--resume) $(foreach part,$(ONLY),--only $(part))
 
 .PHONY: security

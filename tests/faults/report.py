@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("section", choices=tuple(SECTIONS))
     parser.add_argument("--fast", action="store_true", help="without the slow tier")
     parser.add_argument(
-        "--resume", action="store_true", help="leave out what was run at this very commit already"
+        "--resume", action="store_true", help="leave out what passed at this very commit already"
     )
     parser.add_argument(
         "--only",

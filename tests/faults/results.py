@@ -13,6 +13,7 @@ from typing import Any, Self
 from tests.faults.promises import Promise
 
 KEPT_IN = Path(__file__).parent / "reports"
+_NAMED = 3
 _HEAD = "| | Promise | Tests | Figures | Run |\n| --- | --- | --- | --- | --- |\n"
 
 
@@ -48,7 +49,7 @@ class Run:
         """Return the outcome in words."""
         text = f"{self.passed} passed"
         if self.failed:
-            text += f", **{len(self.failed)} failed**: {', '.join(self.failed)}"
+            text += f", **{len(self.failed)} failed**: {', '.join(self.failed[:_NAMED])}"
         if self.left_out:
             text += f", {self.left_out} skipped"
         return "; ".join([text, *self.figures])
@@ -76,9 +77,9 @@ class Results:
         return cls(path, {text: Run(**run) for text, run in kept.items()})
 
     def has(self, promise: Promise, commit: str, *, fast: bool) -> bool:
-        """Return whether the promise was held to at this commit, the slow tier too unless `fast`."""
+        """Return whether all tests of the promise passed at this commit, those of the slow tier too unless `fast`."""
         run = self._runs.get(promise.text)
-        return run is not None and run.commit == commit and (fast or not run.fast)
+        return run is not None and run.commit == commit and not run.failed and (fast or not run.fast)
 
     def of(self, promise: Promise) -> Run | None:
         """Return the last run of a promise."""
