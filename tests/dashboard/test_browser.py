@@ -289,6 +289,18 @@ def test_a_phone_shows_every_page_without_sideways_scrolling(page: Page, logged_
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_page_that_does_not_come_says_so(page: Page, logged_in: str) -> None:  # noqa: F811
+    page.route("**/_dash-update-component*", lambda _route: None)  # no answer, ever
+    page.goto(f"{logged_in}/latency")
+    again = page.locator(".not-come button")
+    again.wait_for(state="attached")
+    assert not again.is_visible(), "a moment's patience"
+    again.wait_for()
+    page.unroute_all(behavior="ignoreErrors")
+    again.click()
+    page.locator("h1", has_text="Latency").wait_for()
+
+
 def test_a_link_to_nothing_says_so(page: Page, logged_in: str) -> None:  # noqa: F811
     page.goto(f"{logged_in}/trace/{'9' * 32}")
     page.get_by_role("heading", name="No such trace").wait_for()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +18,8 @@ from gnomon_collector.drift.evaluate import evaluate_counts, evaluate_texts
 from gnomon_collector.drift.explain import amount
 from gnomon_collector.drift.plan import Plan, windows_at
 from gnomon_collector.drift.report import as_json, report
+from gnomon_collector.drift.samples import Samples, compared
+from gnomon_collector.errors import GnomonError
 from gnomon_collector.store.drift_features import refresh
 from gnomon_collector.store.drift_results import DriftResult
 from gnomon_collector.store.drift_windows import ALL, DimensionSet
@@ -171,3 +175,16 @@ def test_a_report_of_the_first_hour_of_a_change_says_breach(store: Store) -> Non
 )
 def test_small_amounts_are_written_out(value: float | None, text: str) -> None:
     assert amount(value, "USD") == text
+
+
+def test_samples_that_cannot_be_compared_say_why() -> None:
+    ragged = Samples([[1.0, 2.0]] * 100, [[1.0]] * 100)
+    with pytest.raises(GnomonError, match="Texts could not be compared: ValueError"):
+        compared([ragged])
+
+
+def test_the_server_does_without_scikit_learn() -> None:
+    # while pandas is being imported, which scikit-learn does, Plotly writes no figure in the same process
+    question = "import sys, gnomon_collector.drift.report; print(*{'sklearn', 'pandas'} & {*sys.modules})"
+    answer = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == ""

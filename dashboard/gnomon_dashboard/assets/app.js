@@ -122,6 +122,7 @@
 
   document.addEventListener("click", (event) => {
     const action = event.target.closest?.("[data-action]")?.dataset.action;
+    if (action === "reload") window.location.reload();
     if (action === "retry") document.getElementById("refresh-now")?.click();
     if (action === "copy-link") {
       navigator.clipboard?.writeText(window.location.href);

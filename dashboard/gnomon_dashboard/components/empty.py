@@ -5,7 +5,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import html
 
-from gnomon_dashboard.components.attributes import aria
+from gnomon_dashboard.components.attributes import aria, data
 
 
 def no_data_yet(endpoint: str, project: str) -> Any:
@@ -38,6 +38,17 @@ def no_data_yet(endpoint: str, project: str) -> Any:
 def not_found(what: str, advice: str) -> Any:
     """Return what stands where a link leads to nothing."""
     return html.Section([html.H1(what), html.P(advice, className="muted")], className="empty-page")
+
+
+def not_come() -> Any:
+    """Return what stands in place of a page until it comes; seen after seconds only (assets/gnomon.css)."""
+    return html.Section(
+        [
+            html.P("This page has not come yet: the server is busy, or could not make it."),
+            html.Button("Load it again", className="chip-button", **data(action="reload")),
+        ],
+        className="empty-page not-come",
+    )
 
 
 def _snippet(code: str, label: str) -> Any:

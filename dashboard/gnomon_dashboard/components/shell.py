@@ -8,6 +8,7 @@ from dash import dcc, html
 
 from gnomon_dashboard import ids, theme
 from gnomon_dashboard.components.attributes import aria
+from gnomon_dashboard.components.empty import not_come
 from gnomon_dashboard.components.icons import icon
 from gnomon_dashboard.components.script_words import script_words
 from gnomon_dashboard.pages.entry import Entry, in_groups
@@ -37,7 +38,9 @@ def shell(pages: tuple[Entry, ...], user_menu: bool = True) -> Any:
                         className="main-column",
                         children=[
                             _toolbar(),
-                            html.Main(id="content", children=html.Div(id=ids.PAGE, className="page")),
+                            html.Main(
+                                id="content", children=html.Div(not_come(), id=ids.PAGE, className="page")
+                            ),
                         ],
                     ),
                 ],
