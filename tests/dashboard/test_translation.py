@@ -173,7 +173,9 @@ def test_verdicts_are_translated() -> None:
 
 
 def test_of_a_named_thing_its_sort_is_translated_and_its_name_is_not() -> None:
-    table = translated(as_json(ranking(("Where",), [[Cell("service of mine", "/there", kind="service")]])), "ru")
+    table = translated(
+        as_json(ranking(("Where",), [[Cell("service of mine", "/there", kind="service")]])), "ru"
+    )
     said = json.dumps(table, ensure_ascii=False)
     assert '"children": "сервис"' in said and '"children": "service of mine"' in said
 
