@@ -1,7 +1,6 @@
 """How sure a figure is: intervals, and whether two versions differ. Pure.
 
-Sources: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927);
-S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
+Source: S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
 """
 
 from collections.abc import Sequence
@@ -9,7 +8,8 @@ from dataclasses import dataclass
 from math import erfc, sqrt
 from typing import Final
 
-Z95: Final = 1.959964
+from gnomon_collector.store.wilson import Z95, wilson
+
 _FEWEST: Final = 5
 
 
@@ -36,17 +36,9 @@ class Difference:
         return self.new - self.old
 
 
-def wilson(hits: int, total: int) -> tuple[float, float] | None:
+def around_share(hits: int, total: int) -> tuple[float, float] | None:
     """Return Wilson's interval of 95 % for a share; None without any observation."""
-    if total <= 0:
-        return None
-    share, z2 = hits / total, Z95 * Z95
-    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z95 * sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
-    # at 0 and 1 the bound is exact, but for the rounding
-    low = 0.0 if hits == 0 else max(0.0, middle - half)
-    high = 1.0 if hits == total else min(1.0, middle + half)
-    return low, high
+    return wilson(hits / total, total) if total > 0 else None
 
 
 def around(mean: float | None, error: float | None) -> tuple[float, float] | None:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from gnomon_dashboard.intervals import around, holm, of_means, of_shares, wilson
+from gnomon_dashboard.intervals import around, around_share, holm, of_means, of_shares
 
 
 @pytest.mark.parametrize(
@@ -15,13 +15,13 @@ from gnomon_dashboard.intervals import around, holm, of_means, of_shares, wilson
     [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634), (81, 263, 0.2553, 0.3662)],
 )
 def test_wilsons_interval(hits: int, total: int, low: float, high: float) -> None:
-    found = wilson(hits, total)
+    found = around_share(hits, total)
     assert found is not None
     assert found == pytest.approx((low, high), abs=5e-4)
 
 
 def test_nothing_observed_has_no_interval() -> None:
-    assert wilson(0, 0) is None
+    assert around_share(0, 0) is None
     assert around(1.0, None) is None
     assert around(2.0, 0.5) == pytest.approx((1.02, 2.98), abs=1e-3)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from numpy.typing import NDArray
 
 from gnomon_collector.store.quality_estimates import (
@@ -147,4 +148,6 @@ def test_wilson_as_published(good: int, count: int, low: float, high: float) -> 
     """81 of 263 is the example of Newcombe 1998, Statistics in Medicine 17, table I."""
     found = share(good, count)
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+    expected = stats.binomtest(good, count).proportion_ci(0.95, method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert share(0, 0) == NOTHING and isinstance(found, Estimate)

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from operator import add
 from typing import Final, cast
 
+from gnomon_collector.store.wilson import CONFIDENCE, wilson
+
 _SAME_WEIGHT: Final = 0.1
 _FEWEST_DEGREES: Final = 5.0
 _Five = tuple[float, float, float, float, float]
 
-CONFIDENCE: Final = 0.95
 ENOUGH: Final = 30.0
 """Effective answers from which an estimate is more than an impression."""
 
@@ -126,7 +127,7 @@ def estimate(sums: Sums) -> Estimate:
         return NOTHING
     mean = min(1.0, max(0.0, sums.wy / sums.w))
     effective = _effective(sums, mean)
-    low, high = wilson(mean, effective, _degrees_of_freedom(sums, mean))
+    low, high = weighted_wilson(mean, effective, _degrees_of_freedom(sums, mean))
     return Estimate(mean, low, high, sums.count, effective)
 
 
@@ -165,20 +166,17 @@ def _degrees_of_freedom(sums: Sums, mean: float) -> float:
     return min(most, max(_FEWEST_DEGREES, second * second / fourth))
 
 
-def wilson(share: float, count: float, degrees_of_freedom: float) -> tuple[float, float]:
+def weighted_wilson(share: float, count: float, degrees_of_freedom: float) -> tuple[float, float]:
     """Return Wilson's interval of 95 % for a share of `count` (not necessarily whole) answers.
 
     Student's t takes the place of the normal quantile, since the variance itself is an estimate.
-    Source: E. B. Wilson 1927; for samples with weights see Franco et al. 2019, J. Survey Stat. Methodol. 7(3).
+    Source: Franco et al. 2019, J. Survey Stat. Methodol. 7(3), for samples with weights.
     """
     if count <= 0 or degrees_of_freedom < 1:
         return 0.0, 1.0
-    from scipy import stats  # 60 MB: not before it is asked for
+    from scipy import special  # 30 MB: not before it is asked for
 
-    z = float(stats.t.ppf(0.5 + CONFIDENCE / 2, df=degrees_of_freedom))
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return wilson(share, count, float(special.stdtrit(degrees_of_freedom, 0.5 + CONFIDENCE / 2)))
 
 
 def difference(first: Estimate, second: Estimate) -> Difference:
@@ -200,10 +198,8 @@ def share(successes: int, total: int) -> Estimate:
     """Return a plain share with Wilson's interval of 95 %, for counts of everything that there is."""
     if total <= 0:
         return NOTHING
-    from scipy import stats  # 60 MB: not before it is asked for
-
-    found = stats.binomtest(successes, total).proportion_ci(CONFIDENCE, method="wilson")
-    return Estimate(successes / total, float(found.low), float(found.high), total, float(total))
+    low, high = wilson(successes / total, total)
+    return Estimate(successes / total, low, high, total, float(total))
 
 
 def total(parts: Iterable[Sums]) -> Sums:

@@ -50,7 +50,7 @@ def _caches(shown: Glance) -> list[Tile]:
 
 def _quality(shown: Glance) -> list[Tile]:
     share = shown.good / shown.rated if shown.rated else None
-    bounds = intervals.wilson(shown.good, shown.rated)
+    bounds = intervals.around_share(shown.good, shown.rated)
     satisfied = (
         f"{units.percent(bounds[0], 0)}–{units.percent(bounds[1], 0)}, {shown.rated} ratings"
         if bounds

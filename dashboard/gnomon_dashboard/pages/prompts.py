@@ -71,7 +71,7 @@ def _version_row(row: Version, names: Sequence[str], view: View) -> list[Cell]:
         _with_interval(units.usd(row.cost.mean), intervals.around(row.cost.mean, row.cost.error), units.usd),
         _with_interval(
             units.percent(row.errors / (row.ok + row.errors)) if row.ok + row.errors else units.NOTHING,
-            intervals.wilson(row.errors, row.ok + row.errors),
+            intervals.around_share(row.errors, row.ok + row.errors),
             units.percent,
         ),
         *[_score(scores.get(name)) for name in names],
