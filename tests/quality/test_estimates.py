@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 from numpy.typing import NDArray
+from scipy import stats
 
 from gnomon_collector.store.quality_estimates import (
     NOTHING,
