@@ -108,7 +108,7 @@ def _idle_goals(phases: Sequence[IdlePhase]) -> list[Goal]:
     growth = _disk_mib_per_day(phases)
     return [
         Goal(
-            "idle CPU, Overview open, live refresh off",
+            "idle CPU, no page or the Overview open, live refresh off",
             f"≤ {GOAL_CPU_PERCENT:g} % of a core",
             f"{cpu_percent:.2f} %",
             cpu_percent <= GOAL_CPU_PERCENT,
