@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -36,10 +36,19 @@ def parse_duration_s(value: object) -> float:
 
 def duration_text(seconds: float) -> str:
     """Return a duration as rules spell it: the largest unit that divides it."""
-    for unit, size in reversed(_UNITS_S.items()):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:g}s"
+    return "".join(in_largest_unit(seconds, _UNITS_S))
+
+
+def in_largest_unit(seconds: float, units_s: Mapping[str, int]) -> tuple[str, str]:
+    """Return a duration as a number and the largest of some units that divides it; seconds where none does.
+
+    Args:
+        units_s: seconds of each unit, the shortest first.
+    """
+    for unit, size_s in reversed(units_s.items()):
+        if seconds >= size_s and seconds % size_s == 0:
+            return f"{seconds / size_s:.0f}", unit
+    return f"{seconds:g}", "s"
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration_s), Field(ge=0, le=90 * 86_400)]

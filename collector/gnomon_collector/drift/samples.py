@@ -77,7 +77,9 @@ def compared(pairs: Sequence[Samples]) -> list[SampleDrift]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise GnomonError(f"Texts were not compared within {_TIMEOUT_S:.0f} s: try with fewer.") from error
+        raise GnomonError(
+            f"Texts were not compared within {_TIMEOUT_S:.0f} s; the next evaluation tries again."
+        ) from error
     if process.returncode:
         said = process.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise GnomonError(f"Texts could not be compared: {''.join(said) or process.returncode}")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from dash import Dash, html
 
 from gnomon_collector.alerts.config import Budget
+from gnomon_collector.alerts.model import in_largest_unit
 from gnomon_collector.store.budgets import (
     CONFIG_DOCUMENT,
     BudgetState,
@@ -31,6 +32,7 @@ from gnomon_dashboard.pages.panel import Panel
 from gnomon_dashboard.state import ViewState
 
 _MOST: Final = 8
+_UNITS_S: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _EXAMPLE: Final = '[[budget]]\nname = "daily per user"\nper = "user"\nlimit = 2.0    # USD\nwindow = "1d"'
 
 
@@ -124,10 +126,7 @@ def _row(budget: Budget, name: str, value: float) -> list[Cell]:
 
 def _window(seconds: float) -> str:
     """The length of a window in its largest unit, no larger than days: ``30 d``, ``12 h``."""
-    for unit, size_s in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size_s and seconds % size_s == 0:
-            return f"{seconds / size_s:.0f} {unit}"
-    return f"{seconds:g} s"
+    return " ".join(in_largest_unit(seconds, _UNITS_S))
 
 
 def _tile(key: str, label: str, value: int, note: str) -> Tile:
