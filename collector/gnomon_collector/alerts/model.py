@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -39,7 +39,7 @@ def duration_text(seconds: float) -> str:
     return "".join(in_largest_unit(seconds, _UNITS_S))
 
 
-def in_largest_unit(seconds: float, units_s: Mapping[str, int]) -> tuple[str, str]:
+def in_largest_unit(seconds: float, units_s: dict[str, int]) -> tuple[str, str]:
     """Return a duration as a number and the largest of some units that divides it; seconds where none does.
 
     Args:
