@@ -45,6 +45,7 @@ from gnomon_collector.runfile import DataDirLock, ServerFile, remove_server_file
 from gnomon_collector.settings import Settings
 from gnomon_collector.store.access import KeyRing, create_key, list_keys
 from gnomon_collector.store.engine import Store, open_store
+from gnomon_collector.store.engine_text import release_engine_text
 from gnomon_collector.store.migrations import migrate
 from gnomon_collector.store.price_source import PriceSource
 from gnomon_collector.store.prices import are_in_step, refresh_prices
@@ -150,6 +151,9 @@ def _start(
         server = ServerFile(os.getpid(), http_url, ui_url, token, started_at, grpc_address)
         write_server_file(settings.data_dir, server)
         stack.callback(remove_server_file, settings.data_dir)
+    if store.is_embedded:
+        # A third of what is resident then. Little of it is used again: docs/adr/0026.
+        release_engine_text()
     _greet(settings, http_url, grpc_address, ui_url, first)
 
 

@@ -171,6 +171,15 @@ def test_second_tries_have_a_reason(shop: Store, now: datetime) -> None:
     assert tries["fallback"].cost_usd == pytest.approx(10 * 0.003, rel=0.35)
 
 
+def test_second_tries_of_more_traces_than_are_named_are_the_same(
+    shop: Store, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = view_of(now).window
+    named = reliability.second_tries(shop, SHOP, window)
+    monkeypatch.setattr(reliability, "_MOST_TRACES", 1)
+    assert reliability.second_tries(shop, SHOP, window) == named != []
+
+
 def test_people_know_their_spend_and_their_ratings(shop: Store, now: datetime) -> None:
     window = view_of(now).window
     users = {one.value: one for one in people.people(shop, SHOP, window, "user", text="rich-u")}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from gnomon_collector.store import people_per_day
 from gnomon_collector.store.content_tables import CONTENT_TABLES, ContentTable
 from gnomon_collector.store.engine import Store
 
@@ -36,6 +37,7 @@ def delete_expired(store: Store, project: str, before: datetime) -> int:
     if count:
         store.command(f"ALTER TABLE spans DELETE WHERE {_EXPIRED}", parameters, settings=_SYNC)
     _delete_rows(store, _BESIDE_SPANS, parameters)
+    people_per_day.forget(store, project, before)
     return count
 
 

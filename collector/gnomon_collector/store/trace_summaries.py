@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from gnomon_collector.store import people_per_day
 from gnomon_collector.store.engine import Store
 from gnomon_collector.store.queries.cells import as_int, as_time
 from gnomon_collector.store.queries.filters import floor_time
@@ -33,6 +34,7 @@ EVERYTHING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """`Coverage.since` of a project of which every span is summarised."""
 
 _SLOT_S: Final = int(SLOT.total_seconds())
+_DAY_S: Final = int(people_per_day.DAY.total_seconds())
 _MOST_SPANS: Final = 400_000
 _ONE_THREAD: Final = {"max_threads": 1}
 
@@ -145,6 +147,8 @@ def touch(store: Store, projects: Sequence[str], minutes: Sequence[datetime]) ->
     """
     slots = sorted({floor_time(minute, _SLOT_S) for minute in minutes})
     store.command(_TOUCH, {"projects": list(projects), "slots": slots})
+    # erasure has deleted summaries before it says so: the sums of their day must not outlive them
+    _touch_days(store, projects, slots)
 
 
 def coverage(store: Store, project: str) -> Coverage | None:
@@ -161,6 +165,8 @@ def projects(store: Store) -> list[str]:
 def bring_up_to_date(store: Store, project: str, until: datetime, is_over: Callable[[], bool]) -> bool:
     """Summarise a project's traces: those that are new, those that changed, then older ones, newest first.
 
+    What people did is then summed up by day.
+
     Args:
         until: spans that start from here on (UTC) are left alone; full ten minutes.
         is_over: asked between two steps, whether to stop.
@@ -176,7 +182,9 @@ def bring_up_to_date(store: Store, project: str, until: datetime, is_over: Calla
             return False
     if not _summarise_changes(store, project, known, is_over):
         return False
-    return known.since == EVERYTHING or _summarise_older(store, project, known, is_over)
+    if known.since != EVERYTHING and not _summarise_older(store, project, known, is_over):
+        return False
+    return people_per_day.bring_up_to_date(store, project, EVERYTHING, known.until, is_over)
 
 
 def summarise(store: Store, project: str, start: datetime, end: datetime) -> None:
@@ -193,7 +201,9 @@ def summarise(store: Store, project: str, start: datetime, end: datetime) -> Non
         statements = _SUMMARISE_AROUND
         # what comes back has lost the nanoseconds
         after = max(end, as_time(last) + timedelta(microseconds=1))
-        parameters |= {**reach, "first": min(start, as_time(first)), "last": after}
+        start, end = min(start, as_time(first)), after
+        parameters |= {**reach, "first": start, "last": end}
+    _touch_days(store, [project], _days(start, end))
     for statement in statements:
         store.command(statement, parameters, settings=_ONE_THREAD)
 
@@ -222,6 +232,17 @@ def _summarise_older(store: Store, project: str, known: Coverage, is_over: Calla
             return False
     _cover(store, project, Coverage(EVERYTHING, known.until))
     return True
+
+
+def _touch_days(store: Store, projects: Sequence[str], moments: Sequence[datetime]) -> None:
+    today = datetime.now(UTC).date()
+    if days := [moment.date() for moment in moments if moment.date() < today]:
+        people_per_day.touch(store, projects, days)
+
+
+def _days(start: datetime, end: datetime) -> list[datetime]:
+    count = (end - floor_time(start, _DAY_S)) // people_per_day.DAY + 1
+    return [start + number * people_per_day.DAY for number in range(count)]
 
 
 def _changes(store: Store, project: str, known: Coverage) -> Mapping[datetime, int]:

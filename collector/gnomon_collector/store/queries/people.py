@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from gnomon_collector.store.engine import Store
+from gnomon_collector.store.people_per_day import Kind as Kind
 from gnomon_collector.store.queries.cells import as_float, as_int, as_time, optional_float
 from gnomon_collector.store.queries.filters import Parameters, Scope, Window, scope_conditions
 from gnomon_collector.store.queries.person_rows import PersonRows, person_rows
@@ -13,7 +14,6 @@ from gnomon_collector.store.queries.traces import merge_ranges
 from gnomon_collector.store.queries.usage import Totals
 from gnomon_collector.store.trace_summaries import LONGEST_PAUSE
 
-Kind: TypeAlias = Literal["user", "session", "company"]
 Order: TypeAlias = Literal[
     "name", "user", "sessions", "requests", "calls", "cost", "tokens", "errors", "first", "last"
 ]
@@ -22,7 +22,7 @@ COLUMNS: Final[dict[Kind, str]] = {"user": "user_id", "session": "session_id", "
 ORDERS: Final[dict[Order, str]] = {
     "name": "person",
     "user": "any(user_id)",
-    "sessions": "uniqCombined(session_id)",
+    "sessions": "{sessions}",
     "requests": "{requests}",
     "calls": "sum(calls)",
     "cost": "sum(ifNull(cost_usd, 0))",
@@ -113,13 +113,13 @@ def people(
         ascending: the least first.
         text: kept are those whose id has this text in it, upper and lower case alike.
     """
-    source = person_rows(store, scope, window)
+    source = person_rows(store, scope, window, by_day=kind)
     matching = (
         f"{_PERSON[kind]} != ''"
         f" AND ({{text:String}} = '' OR positionCaseInsensitiveUTF8({_PERSON[kind]}, {{text:String}}) > 0)"
     )
     ordered = (
-        f"ORDER BY {ORDERS[order].format(requests=source.requests)} {'ASC' if ascending else 'DESC'}, person"
+        f"ORDER BY {_of_rows(_figure(order, kind), source)} {'ASC' if ascending else 'DESC'}, person"
         " LIMIT {limit:UInt32} OFFSET {offset:UInt32}"
     )
     bound: Parameters = {"text": text, "limit": limit, "offset": offset}
@@ -130,7 +130,7 @@ def people(
         values = _ranked(store, source, kind, matching, bound, ordered)
         among = f"{_PERSON[kind]} IN {{values:Array(String)}}"
         found = _figures(store, source, kind, among, {"values": values}) if values else {}
-    ratings = _satisfaction(store, source, kind, values)
+    ratings = _satisfaction(store, scope, window, kind, values)
     return [_rated(found[value], ratings.get(value)) for value in values if value in found]
 
 
@@ -148,7 +148,7 @@ def _ranked(
 def _figures(
     store: Store, source: PersonRows, kind: Kind, matching: str, bound: Parameters, ordered: str = ""
 ) -> dict[str, Person]:
-    sums = ", ".join(_figure(one, kind).format(requests=source.requests) for one in _FIGURES)
+    sums = ", ".join(_of_rows(_figure(one, kind), source) for one in _FIGURES)
     rows = store.query(
         f"SELECT {_PERSON[kind]} AS person, {sums} FROM ({source.sql}) WHERE {matching} GROUP BY person {ordered}",  # noqa: S608 (as above)
         source.parameters | bound,
@@ -156,11 +156,16 @@ def _figures(
     return {str(row[0]): _person(row) for row in rows}
 
 
+def _of_rows(sql: str, source: PersonRows) -> str:
+    return sql.format(requests=source.requests, sessions=source.sessions)
+
+
 def _figure(one: Order, kind: Kind) -> str:
     """The SQL of a figure; what is known of its kind, or not shown, is not read."""
+    # no literals: to sort by 1 would be to sort by the first column
     if one == "user" and kind != "session":
-        return "''"
-    return "1" if one == "sessions" and kind == "session" else ORDERS[one]
+        return "toString('')"
+    return "toUInt8(1)" if one == "sessions" and kind == "session" else ORDERS[one]
 
 
 def activity(store: Store, scope: Scope, window: Window, kind: Kind, value: str) -> list[Activity]:
@@ -197,7 +202,7 @@ def _totals(row: tuple[object, ...]) -> Totals:
 
 
 def _satisfaction(
-    store: Store, source: PersonRows, kind: Kind, values: list[str]
+    store: Store, scope: Scope, window: Window, kind: Kind, values: list[str]
 ) -> dict[str, tuple[float, int]]:
     """Return the share of good ratings by users, and their number, of each of some people who have any."""
     if not values:
@@ -205,9 +210,10 @@ def _satisfaction(
     where = """
             WHERE project = {project:String} AND source = 'user' AND value IS NOT NULL AND trace_id != ''
                 AND created_at >= {start:DateTime64(9)}"""
-    bound = {"project": source.parameters["project"], "start": source.parameters["start"]}
+    bound = {"project": scope.project, "start": window.start}
     if not store.query(f"SELECT 1 FROM scores {where} LIMIT 1", bound).rows:  # noqa: S608 (a constant)
         return {}  # the traces of all of them would be read to join with nothing
+    source = person_rows(store, scope, window)
     rated = f"""
             SELECT trace_id, value FROM scores FINAL{where}"""  # noqa: S608 (as above)
     rows = store.query(
@@ -223,7 +229,7 @@ def _satisfaction(
         ) AS seen ON rated.trace_id = seen.trace_id
         GROUP BY seen.person
         """,  # noqa: S608 (as above)
-        source.parameters | {"values": values},
+        source.parameters | bound | {"values": values},
     ).rows
     return {str(person): (as_float(share), as_int(n)) for person, share, n in rows}
 

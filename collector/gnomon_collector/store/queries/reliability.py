@@ -14,6 +14,9 @@ LONGEST_SPLIT: Final = timedelta(hours=24)
 """The time split reads every span: at most those of the last 24 hours of a window."""
 
 _EXAMPLES: Final = 8
+_IS_MARKED: Final = "(attempt > 1 OR fallback_of != '')"
+_MOST_TRACES: Final = 1000
+"""That are named one by one: beyond that the query looks for them a second time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +119,22 @@ def second_tries(store: Store, scope: Scope, window: Window) -> list[SecondTry]:
     filter by model does not apply.
     """
     where, parameters = _spans(scope, window)
+    traces = store.query(
+        f"SELECT DISTINCT trace_id FROM spans WHERE {where} AND {_IS_MARKED} LIMIT {_MOST_TRACES + 1}",  # noqa: S608
+        parameters,
+    ).rows
+    if not traces:
+        return []
+    of_marked = "SELECT trace_id FROM marked"
+    if len(traces) <= _MOST_TRACES:
+        of_marked, parameters = "{traces:Array(String)}", parameters | {"traces": [one for (one,) in traces]}
     rows = store.query(
         f"""
         WITH marked AS (
             SELECT trace_id, span_id, kind, duplicate_of, if(fallback_of != '', 'fallback', 'retry') AS try_kind,
                 fallback_reason, fallback_of, {MODEL} AS own_model, status, cost_usd, duration_ns
             FROM spans
-            WHERE {where} AND (attempt > 1 OR fallback_of != '')
+            WHERE {where} AND {_IS_MARKED}
         )
         SELECT marked.try_kind,
             multiIf(marked.fallback_reason != '', marked.fallback_reason, failed.error_type IS NOT NULL,
@@ -136,13 +148,13 @@ def second_tries(store: Store, scope: Scope, window: Window) -> list[SecondTry]:
         LEFT JOIN (
             SELECT trace_id, parent_span_id, any({MODEL}) AS model, sumOrNull(cost_usd) AS cost
             FROM spans
-            WHERE {where} AND {IS_CALL} AND trace_id IN (SELECT trace_id FROM marked)
+            WHERE {where} AND {IS_CALL} AND trace_id IN ({of_marked})
             GROUP BY trace_id, parent_span_id
         ) AS inner ON marked.trace_id = inner.trace_id AND marked.span_id = inner.parent_span_id
         LEFT JOIN (
             SELECT trace_id, argMin(error_type, start_time) AS error_type
             FROM spans
-            WHERE {where} AND {IS_CALL} AND status = 'error' AND trace_id IN (SELECT trace_id FROM marked)
+            WHERE {where} AND {IS_CALL} AND status = 'error' AND trace_id IN ({of_marked})
             GROUP BY trace_id
         ) AS failed ON marked.trace_id = failed.trace_id
         WHERE marked.duplicate_of = ''
