@@ -34,6 +34,7 @@ from gnomon_dashboard import (
     writes,
 )
 from gnomon_dashboard.components.shell import shell
+from gnomon_dashboard.components.still import packed
 from gnomon_dashboard.context import Context, ProjectList, utc_now
 from gnomon_dashboard.currency import ShownCurrency
 from gnomon_dashboard.login_throttle import LoginThrottle
@@ -170,7 +171,7 @@ def _dash(server: FastAPI, context: Context, auth_required: bool) -> Dash:
     )
     # callbacks go over HTTP, where the guard sees them
     dash.backend.websocket_capability = False
-    dash.layout = shell(PAGES, user_menu=auth_required)
+    dash.layout = packed(shell(PAGES, user_menu=auth_required))
     frame.register(dash, context, PAGES)
     for page in PAGES:
         page.register(dash, context)

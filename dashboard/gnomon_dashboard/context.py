@@ -15,7 +15,7 @@ from gnomon_collector.store.queries import filters
 from gnomon_collector.store.queries.filters import Scope, Window
 from gnomon_dashboard import rights, state
 from gnomon_dashboard.figures import Canvas
-from gnomon_dashboard.shared_answers import FRESH_S, SharedAnswers
+from gnomon_dashboard.shared_answers import BRIEFLY, Keep, SharedAnswers
 from gnomon_dashboard.state import ViewState
 from gnomon_dashboard.theme import Scheme, palette
 
@@ -104,7 +104,7 @@ async def shared_answer(
     view: View,
     name: Hashable,
     answer: Callable[[], Awaitable[Any]],
-    kept_s: float = FRESH_S,
+    kept: Keep = BRIEFLY,
 ) -> Any:
     """Return an answer, or what somebody with the same rights and view just got.
 
@@ -112,12 +112,12 @@ async def shared_answer(
 
     Args:
         name: of the question.
-        kept_s: seconds for which the answer is given again.
+        kept: how long the answer is given again.
     """
     who = rights.person()
     may = (who.role, *sorted(who.project_roles.items()))
     shown = (view.project, view.path, state.to_query(view.state), str(view.zone), view.scheme)
-    return await context.shared.get((name, shown, may), answer, kept_s)
+    return await context.shared.get((name, shown, may), answer, kept)
 
 
 async def resolve(

@@ -143,13 +143,17 @@ def test_the_login_page_escapes_what_it_shows() -> None:
 
 
 def test_headers_allow_no_other_host(client: httpx.Client) -> None:
+    login = client.get("/login").headers
     log_in(client)
-    for path in ("/", "/login", "/_dash-layout", "/assets/app.js"):
-        headers = client.get(path).headers
+    for path in ("/login", "/", "/_dash-layout", "/assets/app.js"):
+        headers = login if path == "/login" else client.get(path).headers
         policy = headers["content-security-policy"]
         assert "//" not in policy.split("sha256-")[0] and "http" not in policy
         assert "unsafe-eval" not in policy
-        assert "script-src 'self' 'sha256-" in policy and "frame-ancestors 'none'" in policy
+        if path in ("/", "/login"):
+            assert "script-src 'self' 'sha256-" in policy and "frame-ancestors 'none'" in policy
+        else:
+            assert policy == "default-src 'none'; frame-ancestors 'none'"
         assert headers["x-content-type-options"] == "nosniff"
     assert client.get("/_dash-layout").headers["cache-control"] == "no-store"
 

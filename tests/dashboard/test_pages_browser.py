@@ -165,6 +165,38 @@ def test_a_panel_says_its_sql_and_leads_to_its_traces(page: Page, open_address: 
     until(page, "document.querySelectorAll('.status-error').length > 0")
 
 
+def test_a_hint_says_what_a_panel_means_by_pointer_and_by_keyboard(page: Page, open_address: str) -> None:  # noqa: F811
+    visit(page, open_address, "/latency")
+    hint = page.locator(".panel-errors-by-class .hint")
+    told = page.locator(".hint-text")
+    hint.hover()
+    assert told.inner_text() == hint.get_attribute("aria-label")
+    page.mouse.move(0, 0)
+    assert told.count() == 0
+    hint.focus()
+    assert told.count() == 1
+    page.keyboard.press("Escape")
+    assert told.count() == 0
+    page.set_viewport_size({"width": 390, "height": 844})
+    hint.hover()
+    edges = told.bounding_box()
+    assert edges is not None and edges["x"] >= 0 and edges["x"] + edges["width"] <= 390
+
+
+def test_a_link_in_a_table_exchanges_the_page_without_loading_it(page: Page, open_address: str) -> None:  # noqa: F811
+    visit(page, open_address, "/users")
+    page.evaluate("window.isSameDocument = true")
+    link = page.locator(".rank tbody a").first
+    with page.context.expect_page() as opened:
+        link.click(modifiers=["ControlOrMeta"])
+    opened.value.close()
+    assert urlsplit(page.url).path == "/users"
+    link.click()
+    page.wait_for_url("**/users/**")
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
+    assert page.evaluate("window.isSameDocument === true")
+
+
 def test_keys_lead_everywhere(page: Page, open_address: str) -> None:  # noqa: F811
     visit(page, open_address, "/users")
     page.keyboard.press("j")

@@ -14,7 +14,7 @@ from gnomon_dashboard import rights, state
 from gnomon_dashboard.context import Context, ProjectList, View, shared_answer
 from gnomon_dashboard.markers import Timeline
 from gnomon_dashboard.pages.panel import Panel, answered_together
-from gnomon_dashboard.shared_answers import FRESH_S, SharedAnswers, fresh_s
+from gnomon_dashboard.shared_answers import BRIEFLY, SharedAnswers, keep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +29,19 @@ class Question:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.answered = 0
         self.may_answer = threading.Event()
 
     async def __call__(self) -> tuple[int, ...]:
         self.asked += 1
         asked = self.asked
         assert await asyncio.to_thread(self.may_answer.wait, 10)
+        self.answered += 1
         return (asked,)
+
+    async def has_answered(self, times: int) -> None:
+        while self.answered < times:  # noqa: ASYNC110  (an event would be of one loop)
+            await asyncio.sleep(0.01)
 
 
 def test_who_asks_meanwhile_or_just_after_gets_the_same() -> None:
@@ -45,37 +51,86 @@ def test_who_asks_meanwhile_or_just_after_gets_the_same() -> None:
     async def ask_thrice() -> list[Any]:
         both = asyncio.gather(shared.get("a", question), shared.get("a", question))
         await asyncio.sleep(0.05)
-        at[0] += 10 * FRESH_S  # however long it takes
+        at[0] += 10 * BRIEFLY.usable_s  # however long it takes
         late = asyncio.ensure_future(shared.get("a", question))
         await asyncio.sleep(0)
         question.may_answer.set()
         answers = [*await both, await late]
         question.asked = 10
-        at[0] += 2 * FRESH_S
+        at[0] += 2 * BRIEFLY.usable_s
         return [*answers, await shared.get("a", question), await shared.get("b", question)]
 
     assert asyncio.run(ask_thrice()) == [(1,), (1,), (1,), (11,), (12,)]
 
 
 def test_a_page_that_refreshes_itself_never_gets_the_same_twice() -> None:
-    assert fresh_s(0) == FRESH_S
+    assert keep(0) == BRIEFLY and BRIEFLY.fresh_s == BRIEFLY.usable_s
     for refresh_s in filter(None, state.REFRESHES_S):
-        assert 0 < fresh_s(refresh_s) <= min(5.0, refresh_s / 2)
+        kept = keep(refresh_s)
+        assert 0 < kept.fresh_s <= refresh_s / 2
+        assert kept.fresh_s < kept.usable_s < min(10, refresh_s)
 
 
-def test_an_answer_is_kept_for_as_long_as_who_asked_first_says() -> None:
+def test_of_an_old_answer_one_is_made_anew_and_nobody_waits_for_it() -> None:
+    at = [100.0]
+    shared, question = SharedAnswers(clock=lambda: at[0]), Question()
+    question.may_answer.set()
+
+    async def ask(passed_s: float) -> Any:
+        at[0] += passed_s
+        return await asyncio.wait_for(shared.get("a", question, keep(10)), 5)
+
+    async def ask_later() -> list[Any]:
+        answers = [await ask(0), await ask(4.9)]
+        question.may_answer.clear()
+        answers += [await ask(0.2), await ask(1)]  # given while the second one is under way
+        question.may_answer.set()
+        await question.has_answered(2)
+        answers += [await ask(0), await ask(9.1)]
+        return answers
+
+    assert asyncio.run(ask_later()) == [(1,), (1,), (1,), (1,), (2,), (3,)]
+
+
+def test_who_comes_when_the_old_one_is_too_old_waits_for_the_one_under_way() -> None:
     at = [100.0]
     shared, question = SharedAnswers(clock=lambda: at[0]), Question()
     question.may_answer.set()
 
     async def ask_later() -> list[Any]:
-        answers = []
-        for passed_s in (0.0, 4.9, 0.2):
-            at[0] += passed_s
-            answers.append(await shared.get("a", question, fresh_s(10)))
-        return answers
+        answers = [await shared.get("a", question, keep(10))]
+        question.may_answer.clear()
+        at[0] += 8
+        answers.append(await shared.get("a", question, keep(10)))
+        at[0] += 2
+        late = asyncio.ensure_future(shared.get("a", question, keep(10)))
+        await asyncio.sleep(0.05)
+        assert not late.done()
+        question.may_answer.set()
+        return [*answers, await late]
 
     assert asyncio.run(ask_later()) == [(1,), (1,), (2,)]
+
+
+def test_an_answer_that_could_not_be_made_anew_is_asked_for_again() -> None:
+    at = [100.0]
+    shared, question = SharedAnswers(clock=lambda: at[0]), Question()
+    question.may_answer.set()
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    async def ask_later() -> list[Any]:
+        answers = [await shared.get("a", question, keep(10))]
+        at[0] += 6
+        answers.append(await shared.get("a", fail, keep(10)))
+        await asyncio.sleep(0.01)
+        answers.append(await shared.get("a", question, keep(10)))
+        await question.has_answered(2)
+        at[0] += 4
+        return [*answers, await shared.get("a", question, keep(10))]
+
+    assert asyncio.run(ask_later()) == [(1,), (1,), (1,), (2,)]
 
 
 def test_one_who_leaves_stops_nothing_and_a_failure_is_not_kept() -> None:

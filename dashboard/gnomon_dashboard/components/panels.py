@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-import dash_mantine_components as dmc
 from dash import dcc, html
 
 from gnomon_dashboard import figures, ids
@@ -60,7 +59,7 @@ def tile_row(panel: str, title: str, waiting: Any) -> Any:
 
 def skeleton() -> Any:
     """Return what stands in a panel before its first answer."""
-    return html.Div(dmc.Skeleton(height="100%", radius="sm"), className="overlay overlay-loading")
+    return html.Div(html.Div(className="loading"), className="overlay overlay-loading")
 
 
 def nothing(text: str = "No calls in this time range", code: str = "") -> Any:
@@ -107,14 +106,8 @@ def _panel(panel: str, title: str, hint: str, unit: str, content: Any, menu: Any
 
 
 def _hint(text: str) -> Any:
-    return dmc.Tooltip(
-        html.Button(icon("info", 14), className="hint", **aria(label=text)),
-        label=text,
-        multiline=True,
-        w=280,
-        withArrow=True,
-        events={"hover": True, "focus": True, "touch": True},
-    )
+    """What assets/hints.js shows."""
+    return html.Button(icon("info", 14), type="button", className="hint", **aria(label=text))
 
 
 def _menu(panel: str, explore: str, *, is_chart: bool) -> Any:

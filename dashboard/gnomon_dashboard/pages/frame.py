@@ -12,6 +12,7 @@ from gnomon_collector.store.queries import filters
 from gnomon_dashboard import ids, links, state
 from gnomon_dashboard.components import empty
 from gnomon_dashboard.components.shell import options
+from gnomon_dashboard.components.still import packed
 from gnomon_dashboard.context import Context, View, resolve
 from gnomon_dashboard.pages.entry import Entry, find
 from gnomon_dashboard.rights import NotAllowed
@@ -69,7 +70,7 @@ def _register_page(app: Dash, context: Context, pages: tuple[Entry, ...]) -> Non
         except NotAllowed as refusal:
             return empty.not_found("Not for you to see", str(refusal)), f"refused {search}"
         key = page_key(pages, path, view)
-        return (no_update, no_update) if key == shown else (page(pages, path, view), key)
+        return (no_update, no_update) if key == shown else (packed(page(pages, path, view)), key)
 
 
 def _register_url(app: Dash, context: Context, listed: tuple[Entry, ...]) -> None:

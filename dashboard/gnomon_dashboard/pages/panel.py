@@ -17,9 +17,10 @@ from gnomon_collector.errors import StoreError
 from gnomon_collector.store.engine import Store
 from gnomon_dashboard import figures, ids, links
 from gnomon_dashboard.components import panels, tiles
+from gnomon_dashboard.components.still import packed
 from gnomon_dashboard.context import Context, View, resolve, shared_answer
 from gnomon_dashboard.markers import Events, Timeline, marked
-from gnomon_dashboard.shared_answers import fresh_s
+from gnomon_dashboard.shared_answers import keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,8 @@ def _drawn(view: View, panel: Panel, answer: Any, events: Events | None) -> tupl
     """Draw an answer; on a chart over time also what happened then."""
     drawn = panel.draw(answer, view)
     if drawn is None:
-        return _blank(panel), panels.nothing(panel.empty, panel.empty_code)
-    return (marked(drawn, events, view.canvas) if events else drawn), None
+        return _blank(panel), packed(panels.nothing(panel.empty, panel.empty_code))
+    return (marked(drawn, events, view.canvas) if events else packed(drawn)), None
 
 
 def _blank(panel: Panel) -> Any:
@@ -163,12 +164,12 @@ def _register_answer(
             if is_telemetry:
                 answer = partial(answered_together, context, view, panel, timeline)
                 found: tuple[Any, ...] = await shared_answer(
-                    context, view, panel.id, answer, fresh_s(view.state.refresh_s)
+                    context, view, panel.id, answer, keep(view.state.refresh_s)
                 )
                 return found
             return await asyncio.to_thread(answered, context.store, view, panel, timeline)
         except StoreError as error:
-            return _blank(panel), panels.failed(str(error))
+            return _blank(panel), packed(panels.failed(str(error)))
 
 
 def _register_brush(app: Dash, context: Context, panel: Panel) -> None:

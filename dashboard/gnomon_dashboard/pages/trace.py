@@ -15,6 +15,7 @@ from gnomon_dashboard import ids, links, state, units, waterfall
 from gnomon_dashboard.components import empty, judgements, panels, span_view
 from gnomon_dashboard.components.attributes import aria, data
 from gnomon_dashboard.components.dataset_menu import dataset_menu
+from gnomon_dashboard.components.still import packed
 from gnomon_dashboard.context import Context, View, resolve
 from gnomon_dashboard.scripts import connect
 
@@ -66,7 +67,8 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_trace(path: str, search: str) -> tuple[Any, Any]:
         view = await resolve(context, search, ctx.cookies)
-        return await asyncio.to_thread(head_and_waterfall, context.store, view, trace_id_of(path))
+        head, spans = await asyncio.to_thread(head_and_waterfall, context.store, view, trace_id_of(path))
+        return packed(head), spans
 
     @app.callback(
         Output(ids.SPAN, "children"),
@@ -80,7 +82,9 @@ def register(app: Dash, context: Context) -> None:
         selected = view.state.span or (shown or {}).get("selected", "")
         if not selected:
             return None
-        return await asyncio.to_thread(selected_span, context.store, view, trace_id_of(path), selected)
+        return packed(
+            await asyncio.to_thread(selected_span, context.store, view, trace_id_of(path), selected)
+        )
 
     @app.callback(
         Output(ids.TRACE_CONTEXT, "children"),
@@ -91,7 +95,8 @@ def register(app: Dash, context: Context) -> None:
     )
     async def show_around(path: str, _clicks: int, search: str) -> tuple[Any, Any]:
         view = await resolve(context, search, ctx.cookies)
-        return await asyncio.to_thread(around_trace, context.store, view, trace_id_of(path))
+        around, scores = await asyncio.to_thread(around_trace, context.store, view, trace_id_of(path))
+        return packed(around), packed(scores)
 
 
 def trace_id_of(path: str | None) -> str:
