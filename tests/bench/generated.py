@@ -23,7 +23,14 @@ PROJECT: Final = "bench"
 SPANS_PER_TRACE: Final = 4
 _MINUTES_PER_RECOMPUTE: Final = 1440
 _MERGES_S: Final = 60.0
-_TABLES: Final = ("spans", "calls_per_minute", "calls_per_hour", "trace_summaries")
+_TABLES: Final = (
+    "spans",
+    "calls_per_minute",
+    "calls_per_hour",
+    "trace_summaries",
+    "users_per_day",
+    "sessions_per_day",
+)
 
 _DAY_SQL: Final = Path(__file__).with_name("generated_day.sql")
 

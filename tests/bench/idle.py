@@ -87,22 +87,22 @@ def _found(server: GnomonServer, sql: str) -> int:
     return int(server.query(sql)[0]["found"])
 
 
-def measure_idle(
-    server: GnomonServer, *, closed_s: float, open_s: float, refreshing_s: float, settle_s: float
-) -> list[IdlePhase]:
-    """Measure each phase for some seconds, those with a page `settle_s` seconds after it was opened.
+def measure_idle(server: GnomonServer, *, each_s: float, settle_s: float) -> list[IdlePhase]:
+    """Measure each phase for `each_s` seconds, those with a page `settle_s` seconds after it was opened.
+
+    Some jobs run once a minute: in a phase much shorter than two minutes they weigh too much or nothing.
 
     Raises:
         BenchError: there is no Chromium, or the page does not show its charts.
     """
-    phases = [_phase(server, "no page open", closed_s)]
+    phases = [_phase(server, "no page open", each_s)]
     with _chromium_page() as page:
         _open_overview(server, page, refresh_s=0)
         time.sleep(settle_s)
-        phases.append(_phase(server, "Overview open, live refresh off", open_s))
+        phases.append(_phase(server, "Overview open, live refresh off", each_s))
         _open_overview(server, page, refresh_s=REFRESH_S)
         time.sleep(settle_s)
-        phases.append(_phase(server, f"Overview open, refresh every {REFRESH_S} s", refreshing_s))
+        phases.append(_phase(server, f"Overview open, refresh every {REFRESH_S} s", each_s))
     return phases
 
 

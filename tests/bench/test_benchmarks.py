@@ -93,7 +93,7 @@ def test_idling_is_measured_with_a_page_open(tmp_path: Path) -> None:
     with gnomon_server(tmp_path) as server:
         options = LoadOptions(server.traces_url, server.headers, spans=10, max_spans=10)
         assert run_load(options).spans == 10
-        phases = measure_idle(server, closed_s=0.5, open_s=0.5, refreshing_s=0.5, settle_s=2)
+        phases = measure_idle(server, each_s=0.5, settle_s=2)
     assert len(phases) == 3
     assert all(phase.rss_bytes > 0 and phase.seconds >= 0.5 for phase in phases)
 
