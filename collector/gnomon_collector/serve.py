@@ -14,8 +14,8 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
@@ -66,11 +66,12 @@ DEFAULT_PROJECT = "default"
 ADMIN_USER = "admin"
 
 _SECRET_FILE = "session-secret"
-_START_S = 30.0
 
 
 def run(settings: Settings, parts: Sequence[str]) -> None:
     """Run the server until SIGINT or SIGTERM.
+
+    One that comes while the server starts stops it as soon as it has; the second ends the process at once.
 
     Args:
         settings: of this process.
@@ -85,9 +86,9 @@ def run(settings: Settings, parts: Sequence[str]) -> None:
     prices = PriceSource(settings.price_file)
     _configure_logging(settings)
     stop = threading.Event()
-    with ExitStack() as stack:
+    with _set_by_signals(stop), ExitStack() as stack:
         _start(settings, parts, prices, stack, stop)
-        _wait(stop)
+        stop.wait()
 
 
 def _check(settings: Settings) -> None:
@@ -146,14 +147,14 @@ def _start(
     if "jobs" in parts:
         runner = _start_jobs(JobParts(settings, store, settings.public_url or ui_url, prices), stack)
         jobs.watch(runner.status)
+    if store.is_embedded:
+        # A third of what is resident then. Little of it is used again: docs/adr/0026.
+        release_engine_text()
     if http_url:
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         server = ServerFile(os.getpid(), http_url, ui_url, token, started_at, grpc_address)
         write_server_file(settings.data_dir, server)
         stack.callback(remove_server_file, settings.data_dir)
-    if store.is_embedded:
-        # A third of what is resident then. Little of it is used again: docs/adr/0026.
-        release_engine_text()
     _greet(settings, http_url, grpc_address, ui_url, first)
 
 
@@ -307,18 +308,23 @@ def _session_secret(settings: Settings) -> str:
         return secret
 
 
-def _wait(stop: threading.Event) -> None:
-    """Wait for SIGINT, SIGTERM or the end of a server."""
+@contextmanager
+def _set_by_signals(stop: threading.Event) -> Iterator[None]:
+    """Let SIGINT and SIGTERM set `stop`. The first gives both their meaning back."""
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
+        restore()
         stop.set()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        stop.wait()
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
 
 
 def _greet(

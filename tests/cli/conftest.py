@@ -63,15 +63,20 @@ def run_here(
     return subprocess.CompletedProcess(arguments, code, text, err.getvalue())
 
 
-def start_gnomon(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start a command that stays, and wait until its server answers."""
-    process = subprocess.Popen(
+def begin_gnomon(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a command that stays."""
+    return subprocess.Popen(
         [str(GNOMON), "--data", str(data_dir), *arguments, *FREE_PORTS],
         env=clean_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def start_gnomon(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a command that stays, and wait until its server answers."""
+    process = begin_gnomon(data_dir, *arguments)
     deadline_s = time.monotonic() + START_S
     while find_server(data_dir) is None:
         if process.poll() is not None or time.monotonic() > deadline_s:

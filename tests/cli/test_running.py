@@ -9,12 +9,13 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import FREE_PORTS, run_gnomon, run_here, start_gnomon, stop_gnomon
+from tests.cli.conftest import FREE_PORTS, begin_gnomon, run_gnomon, run_here, start_gnomon, stop_gnomon
 
 from gnomon_collector.ingest.inbox import Inbox
 from gnomon_collector.ingest.inbox_rows import ReceivedRequest
@@ -47,6 +48,23 @@ def test_a_server_says_where_it_is_and_takes_its_file_back(tmp_path: Path) -> No
     assert server.admin_token not in repr(server) and server.admin_token not in said
     assert server.http_url in said
     assert process.returncode == 0
+    assert not (data_dir / "server.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_told_to_stop_while_it_starts_stops_as_it_should(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    data_dir = tmp_path / "data"
+    process = begin_gnomon(data_dir, "serve")
+    while not (data_dir / "chdb").exists():  # then the engine is opened, and the migrations run
+        assert process.poll() is None
+        time.sleep(0.01)
+    assert not (data_dir / "server.json").exists()
+    said = stop_gnomon(process, number)
+
+    assert process.returncode == 0, said
+    assert "Gnomon is running." in said and "Interrupted" not in said
     assert not (data_dir / "server.json").exists()
 
 

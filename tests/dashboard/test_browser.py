@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from tests.e2e.browser import chromium, page, until  # noqa: F401
 from gnomon_dashboard.auth import SESSION_COOKIE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page, Request
 
     from gnomon_collector.store.engine import Store
 
@@ -308,6 +309,38 @@ def test_a_link_to_nothing_says_so(page: Page, logged_in: str) -> None:  # noqa:
     page.get_by_role("heading", name="No such page").wait_for()
 
 
+def panels_asked_for(window: Page) -> list[str]:
+    """Return the list to which every panel the page asks the server for is added."""
+    found: list[str] = []
+
+    def note(request: Request) -> None:
+        if urlsplit(request.url).path == "/_dash-update-component":
+            asked = [one["id"] for one in json.loads(request.post_data or "{}")["inputs"]]
+            found.extend(name for name in asked if str(name).endswith("-asked"))
+
+    window.on("request", note)
+    return found
+
+
+def test_a_page_asks_once_for_each_panel_and_again_when_told(page: Page, logged_in: str) -> None:  # noqa: F811
+    asked = panels_asked_for(page)
+    page.goto(f"{logged_in}/?project=shop&range=6h&refresh=0")
+    value_of(page, "requests")
+    page.wait_for_load_state("networkidle")
+    panels = sorted(set(asked))
+    assert "success-over-time-asked" in panels
+    assert sorted(asked) == panels
+
+    asked.clear()
+    page.locator("#refresh-now").click()
+    for _ in range(100):
+        page.wait_for_timeout(100)
+        if len(asked) >= len(panels):
+            break
+    page.wait_for_timeout(500)  # for one that would be too many
+    assert sorted(asked) == panels
+
+
 @pytest.fixture
 def empty_project(shop: Store) -> Iterator[str]:
     from gnomon_dashboard.app import create_dashboard
@@ -331,7 +364,7 @@ def test_a_failed_query_says_so_and_is_tried_again(page: Page, logged_in: str, s
     panel = page.locator(".panel-success-over-time")
     shop.command("RENAME TABLE calls_per_minute TO calls_per_minute_away")
     try:
-        page.goto(f"{logged_in}/?range=1h&refresh=0")
+        page.goto(f"{logged_in}/?project=shop&range=15m&refresh=0")  # nobody has just been answered that
         panel.get_by_text("The query failed").wait_for()
     finally:
         shop.command("RENAME TABLE calls_per_minute_away TO calls_per_minute")

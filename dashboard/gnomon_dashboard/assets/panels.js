@@ -7,19 +7,20 @@
   const MARGIN = "240px";
 
   // what a panel was last asked for, by element: a new page has new elements
-  const answered = new WeakMap();
+  const asked = new WeakMap();
   const inSight = new Set();
-  let wanted = 0;
+  let refreshes = 0;
 
   function ask(section) {
-    if (!section.isConnected || answered.get(section) === wanted) return;
-    answered.set(section, wanted);
     const question = {
       search: window.location.search,
       path: window.location.pathname,
       scheme: window.gnomonScheme.scheme(),
-      number: wanted,
+      refreshes,
     };
+    const words = JSON.stringify(question);
+    if (!section.isConnected || asked.get(section) === words) return;
+    asked.set(section, words);
     window.dash_clientside.set_props(`${section.dataset.panel}-asked`, { data: question });
   }
 
@@ -41,9 +42,9 @@
   }
 
   clientside.gnomonPanels = {
-    // the page, the URL, the refresh or the colours changed
-    follow() {
-      wanted += 1;
+    // the URL, the refresh or the colours changed, or a page came
+    follow(_page, _search, byTimer, byHand) {
+      refreshes = (byTimer ?? 0) + (byHand ?? 0);
       for (const section of inSight) ask(section);
       return nothing();
     },
