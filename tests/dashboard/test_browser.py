@@ -297,8 +297,9 @@ def test_a_page_that_does_not_come_says_so(page: Page, logged_in: str) -> None: 
     again.wait_for(state="attached")
     assert not again.is_visible(), "a moment's patience"
     again.wait_for()
+    with page.expect_navigation(wait_until="load"):
+        again.click()
     page.unroute_all(behavior="ignoreErrors")
-    again.click()
     page.locator("h1", has_text="Latency").wait_for()
 
 
