@@ -74,15 +74,20 @@ def begin_gnomon(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def start_gnomon(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start a command that stays, and wait until its server answers."""
-    process = begin_gnomon(data_dir, *arguments)
+def wait_for_start(process: subprocess.Popen[str], has_come: Callable[[], bool]) -> None:
+    """Wait until a starting server has come so far; fail when it ends before, or takes too long."""
     deadline_s = time.monotonic() + START_S
-    while find_server(data_dir) is None:
+    while not has_come():
         if process.poll() is not None or time.monotonic() > deadline_s:
             process.kill()
             pytest.fail(f"the server did not start: {process.communicate()[0]}")
         time.sleep(0.05)
+
+
+def start_gnomon(data_dir: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a command that stays, and wait until its server answers."""
+    process = begin_gnomon(data_dir, *arguments)
+    wait_for_start(process, lambda: find_server(data_dir) is not None)
     return process
 
 

@@ -9,13 +9,20 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import FREE_PORTS, begin_gnomon, run_gnomon, run_here, start_gnomon, stop_gnomon
+from tests.cli.conftest import (
+    FREE_PORTS,
+    begin_gnomon,
+    run_gnomon,
+    run_here,
+    start_gnomon,
+    stop_gnomon,
+    wait_for_start,
+)
 
 from gnomon_collector.ingest.inbox import Inbox
 from gnomon_collector.ingest.inbox_rows import ReceivedRequest
@@ -57,9 +64,7 @@ def test_a_server_told_to_stop_while_it_starts_stops_as_it_should(
 ) -> None:
     data_dir = tmp_path / "data"
     process = begin_gnomon(data_dir, "serve")
-    while not (data_dir / "chdb").exists():  # then the engine is opened, and the migrations run
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for_start(process, (data_dir / "chdb").exists)  # then the engine is opened, and the migrations run
     assert not (data_dir / "server.json").exists()
     said = stop_gnomon(process, number)
 
