@@ -20,11 +20,12 @@ from tests.bench.visibility import POLL_S, Visibility, watch_load
 
 GOAL_P99_S: Final = 1.0
 GOAL_CPU_PERCENT: Final = 1.0
-GOAL_RSS_MIB: Final = 400
+GOAL_RSS_MB: Final = 400
 GOAL_DISK_MIB_PER_DAY: Final = 1.0
 _CONNECTIONS: Final = 4
 _PAGE_SETTLES_S: Final = 15.0
 _DAY_S: Final = 86_400
+_MB: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def _idle_goals(phases: Sequence[IdlePhase]) -> list[Goal]:
     still = [phase for phase in phases if "every" not in phase.name]
     cpu_percent = max(phase.cpu_percent for phase in still)
     shortest_s = min(phase.seconds for phase in still)
-    rss_mib = max(phase.rss_bytes for phase in phases) / MIB
+    rss_mb = max(phase.rss_bytes for phase in phases) / _MB
     growth = _disk_mib_per_day(phases)
     return [
         Goal(
@@ -114,9 +115,9 @@ def _idle_goals(phases: Sequence[IdlePhase]) -> list[Goal]:
         ),
         Goal(
             "idle RSS, Overview open",
-            f"≤ {GOAL_RSS_MIB} MiB",
-            f"{rss_mib:,.0f} MiB",
-            rss_mib <= GOAL_RSS_MIB,
+            f"≤ {GOAL_RSS_MB} MB",
+            f"{rss_mb:,.0f} MB",
+            rss_mb <= GOAL_RSS_MB,
         ),
         Goal(
             "disk growth when idle",
@@ -177,13 +178,13 @@ def _cost_table(visible: Visibility, cost: LoadCost) -> Table:
 def _idle_tables(phases: Sequence[IdlePhase]) -> list[Table]:
     if not phases:
         return []
-    columns = ["phase", "seconds", "CPU, % of a core", "RSS MiB", "disk growth, bytes"]
+    columns = ["phase", "seconds", "CPU, % of a core", "RSS MB", "disk growth, bytes"]
     rows: list[list[Cell]] = [
         [
             phase.name,
             round(phase.seconds),
             phase.cpu_percent,
-            round(phase.rss_bytes / MIB),
+            round(phase.rss_bytes / _MB),
             phase.disk_growth_bytes,
         ]
         for phase in phases
